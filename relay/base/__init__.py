@@ -1,0 +1,1 @@
+"""What every room speaks: events, codes, ids, time, chance, JSON, secrets, tasks."""

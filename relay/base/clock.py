@@ -1,0 +1,23 @@
+"""Time, handed in: nothing else in relay asks the system for it."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall time for what is stored and shown, monotonic time for durations."""
+
+    def now(self) -> float:
+        """Unix time in seconds; may jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; the running loop's own time base."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)

@@ -1,0 +1,63 @@
+"""The event: what came in, as every room sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from relay.base import jsonio
+
+TYPES = ("identify", "track", "page", "screen", "group", "alias")
+"""Segment's six calls."""
+
+DELETED = "deleted"
+"""The type of a tombstone: the event was erased by a deletion request; its payload is empty."""
+
+
+@dataclass(slots=True, eq=False)
+class Event:
+    """One normalised event. Treated as immutable (not frozen only because that doubles the cost of making one).
+
+    `payload` is the whole message as Segment shapes it (camelCase keys) and `body` its JSON, as stored.
+    """
+
+    message_id: str
+    source_id: str
+    type: str
+    name: str
+    """Event name of a track, page or screen name; empty for the rest."""
+    user_id: str
+    """Empty when absent."""
+    anonymous_id: str
+    received_ms: int
+    """Unix time in ms at which relay received it."""
+    payload: Mapping[str, Any]
+    body: bytes
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The user keys whose order this event belongs to: two for alias, and for identify with both ids."""
+        user, anonymous = self.user_id, self.anonymous_id
+        if self.type == "alias":
+            previous = str(self.payload.get("previousId") or "")
+            first = user or anonymous
+            return (first, previous) if first and previous and first != previous else ((first or previous,) if first or previous else ())
+        if self.type == "identify" and user and anonymous and user != anonymous:
+            return (user, anonymous)
+        return (user,) if user else (anonymous,) if anonymous else ()
+
+    @staticmethod
+    def from_body(source_id: str, received_ms: int, body: bytes) -> "Event":
+        """The event that was stored as `body`; an empty body is a tombstone."""
+        if not body:
+            return Event("", source_id, DELETED, "", "", "", received_ms, {}, body)
+        return event_of(jsonio.loads(body), source_id, received_ms, body)
+
+
+def event_of(payload: Mapping[str, Any], source_id: str, received_ms: int, body: bytes) -> Event:
+    """The event whose normalised message is `payload`, with `body` as its JSON."""
+    kind = payload["type"]
+    name = payload.get("event") if kind == "track" else payload.get("name") if kind in ("page", "screen") else ""
+    return Event(
+        payload["messageId"], source_id, kind, name or "", payload.get("userId") or "", payload.get("anonymousId") or "",
+        received_ms, payload, body,
+    )  # fmt: skip
