@@ -1,0 +1,1 @@
+"""Actors: one per destination, each with its own pace."""

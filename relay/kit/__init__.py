@@ -1,0 +1,1 @@
+"""What a destination is made of, and nothing else."""

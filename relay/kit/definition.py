@@ -1,0 +1,125 @@
+"""A destination as data: settings, actions with their fields, presets."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from relay.base.event import TYPES, Event
+from relay.errors import Problem
+from relay.kit.request import Request
+from relay.kit.sink import OpenSink
+from relay.kit.steps import Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of a destination. `name` is Segment's key (camelCase); files may write it in snake_case."""
+
+    name: str
+    label: str
+    type: str = "string"
+    """`string`, `number`, `integer`, `boolean`, `list` (of strings), `object`."""
+    required: bool = False
+    secret: bool = False
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an action, filled by a mapping. Types and formats as in Segment's action fields."""
+
+    name: str
+    label: str
+    type: str = "string"
+    """`string text number integer datetime boolean password object`."""
+    required: bool = False
+    multiple: bool = False
+    allow_null: bool = False
+    choices: tuple[str, ...] = ()
+    format: str = ""
+    default: Any = None
+    """A value or a mapping directive; used when the mapping leaves the field out."""
+    properties: tuple["Field", ...] = ()
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What an action is asked to send: one unit's fields, and what it may know of the event."""
+
+    fields: Mapping[str, Any]
+    """Mapped and coerced. A field that is the whole event is `event.payload` itself (the same object)."""
+    event: Event
+    key: str
+    """The idempotency key (`msg_...`), the same on every attempt and replay."""
+    sent_s: float
+    """Unix time of this attempt."""
+
+
+Performed = Request | Steps[None]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a destination can do with an event. `perform` is pure: it returns a request, or yields several.
+
+    `perform` may raise PayloadError, Permanent, Retryable or Misconfigured; anything else is a bug (code `bug`).
+    """
+
+    slug: str
+    title: str
+    description: str = ""
+    fields: tuple[Field, ...] = ()
+    default_trigger: str = ""
+    perform: Callable[[Mapping[str, Any], Delivery], Performed] | None = None
+    """None for the one action of a sink."""
+    perform_batch: Callable[[Mapping[str, Any], Sequence[Delivery]], Performed] | None = None
+    batch_size: int = 1
+    """Most events in one request; a setting or the field `batch_size` may lower it. 1: no batching."""
+    batch_bytes: int = 450_000
+    """Most bytes of event bodies in one request."""
+    linger_ms: int = 20
+    """How long a batch that is not full waits for more."""
+    batch_keys: tuple[str, ...] = ()
+    """Fields whose values must be equal within a batch."""
+    batch_always: bool = False
+    """True: batches without being asked; False: only when the mapping's field `enable_batching` is true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A ready-made subscription; the automatic ones are used when a destination has no mapping."""
+
+    name: str
+    action: str
+    trigger: str
+    mapping: Mapping[str, Any] = field(default_factory=dict)
+    automatic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The code side of a destination, as data."""
+
+    slug: str
+    name: str
+    """Segment's display name, as it stands in an event's `integrations`."""
+    description: str = ""
+    mode: str = "cloud"
+    """`cloud` (HTTP actions) or `storage` (a sink)."""
+    methods: frozenset[str] = frozenset(TYPES)
+    """Calls that it can take; others are filtered as UNSUPPORTED_EVENT_TYPE."""
+    settings: tuple[Setting, ...] = ()
+    actions: Mapping[str, Action] = field(default_factory=dict)
+    presets: tuple[Preset, ...] = ()
+    check: Callable[[Mapping[str, Any]], Sequence[Problem]] | None = None
+    """Mistakes in resolved settings that types cannot show (a URL with a user name, a secret of the wrong form)."""
+    test: Callable[[Mapping[str, Any]], Request] | None = None
+    """The harmless call of `relay check`, where the API has one."""
+    open_sink: OpenSink | None = None
+
+
+Catalog = Mapping[str, Definition]
+"""Definitions by slug."""

@@ -1,0 +1,40 @@
+"""The HTTP request an action asks for, and the answer it gets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request; `secrets` names the headers and query keys (lower case) that are masked wherever it is shown."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    timeout_s: float | None = None
+    """None: the destination's own `timeout_s`."""
+    secrets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer; `body` holds at most 64 KiB, not decompressed; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    duration_ms: float = 0.0
+
+
+class Transport(Protocol):
+    """Sends requests for one destination, behind its address guard."""
+
+    async def send(self, request: Request) -> Response:
+        """Any HTTP answer is returned. Raises Retryable (timeout, reset, DNS, TLS) or Misconfigured (refused address)."""
+        ...
+
+    async def close(self) -> None:
+        """Close pooled connections; calling it twice is harmless."""
+        ...

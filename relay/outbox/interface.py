@@ -1,0 +1,328 @@
+"""The outbox as the rest of relay sees it: an append-only log, and consumers that follow it at their own pace.
+
+The algorithm (ledger, parking, hold, replay) is the same for every engine; `outbox.ledger` holds its pure part.
+All times named `_s` are unix seconds. A *unit* is (consumer, seq, subscription); a *row* is an exception kept for a unit.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from relay.base.codes import Door
+from relay.base.event import Event
+from relay.observe.tallies import Tally
+
+RETRY = "retry"
+PARKED = "parked"
+DEAD = Door.DEAD.value
+WHOLE = "*"
+"""The subscription of a row for a whole event that is not yet split into units."""
+ROUTER = "router"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one unit, or of a whole event: a door, or a row that waits (`retry`, `parked`)."""
+
+    subscription_id: str
+    """`*`: the whole event (parked, or dropped before it was split)."""
+    result: str
+    """A `Door`, `retry` or `parked`."""
+    code: str
+    attempts: int = 0
+    """Attempts made so far, this one included."""
+    first_s: float = 0.0
+    """When the first attempt was made; 0: none was."""
+    due_s: float = 0.0
+    """When a retry may go."""
+    status: int | None = None
+    detail: bytes = b""
+    """JSON `{request, response}` of the last failed attempt, secrets masked; kept with a retry or dead row."""
+
+
+@dataclass(slots=True)
+class Settlement:
+    """One seq settled: `outcomes` of all its units at once. No outcomes: skipped (its source is not connected).
+
+    `row`: which open row it ends (a subscription id or `*`); None: the seq was scanned from the log.
+    `last`: with no outcomes, everything from `seq` to `last` is skipped.
+    """
+
+    seq: int
+    source_id: str
+    outcomes: tuple[Outcome, ...] = ()
+    keys: tuple[str, ...] = ()
+    row: str | None = None
+    last: int = 0
+
+
+class Attempt(NamedTuple):
+    """A line of the journal: one attempt, also when it changed nothing (a probe, a hold)."""
+
+    seq: int
+    subscription_id: str
+    attempt: int
+    result: str
+    """A door, `retry`, or `hold` (the verdict was about the destination)."""
+    code: str
+    status: int | None
+    duration_ms: float
+    at_s: float
+    version: int
+
+
+@dataclass(slots=True)
+class Row:
+    """An exception row. `state`: `retry`, `parked` (both open) or `dead` (closed, kept)."""
+
+    seq: int
+    subscription_id: str
+    state: str
+    source_id: str
+    keys: tuple[str, ...] = ()
+    attempts: int = 0
+    first_s: float = 0.0
+    due_s: float = 0.0
+    resend: bool = False
+    """A person sent it again: it holds no lane."""
+    code: str = ""
+    status: int | None = None
+    changed_s: float = 0.0
+    detail: bytes = b""
+
+
+@dataclass(slots=True)
+class Cursor:
+    """How far a consumer is, and its counters. Balance: `head - start + extra = skipped + doors + unscanned + open`."""
+
+    name: str
+    start: int
+    pos: int
+    """Everything up to here is settled."""
+    ahead: int = 0
+    """Bitmap of settled seqs above pos: bit i is seq pos + 1 + i."""
+    end: int | None = None
+    """Last seq of a replay; None: follows the head."""
+    epoch: int = 0
+    extra: int = 0
+    skipped: int = 0
+    late: int = 0
+    """Settlements that came too late and changed nothing."""
+    doors: dict[str, int] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    """What the actor keeps: breaker, hold, replay specification (JSON)."""
+
+    def is_done(self, seq: int) -> bool:
+        """Whether `seq` was settled before."""
+        return seq <= self.pos or bool(self.ahead >> (seq - self.pos - 1) & 1)
+
+
+class Appended(NamedTuple):
+    """Where an event lies; a duplicate has the seq of the first one (0 when that is no longer known)."""
+
+    seq: int
+    duplicate: bool
+
+
+class Claim(NamedTuple):
+    """An event of the log."""
+
+    seq: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What waits at a consumer."""
+
+    pending: int
+    """unscanned + open rows."""
+    retry: int
+    parked: int
+    dead: int
+    """Dead letters that are kept."""
+    oldest_s: float
+    """When the oldest pending event came in; 0: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """Whether ingest may go on."""
+
+    waiting_bytes: int
+    memory_max_bytes: int
+    full: str = ""
+    """Why the database takes no events (disk reserve, read-only ...); empty: it does."""
+    retry_after_s: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The books of a consumer after a commit."""
+
+    head: int
+    start: int
+    extra: int
+    skipped: int
+    late: int
+    doors: Mapping[str, int]
+    unscanned: int
+    open: int
+
+    @property
+    def holds(self) -> bool:
+        return self.head - self.start + self.extra == self.skipped + sum(self.doors.values()) + self.unscanned + self.open
+
+    @property
+    def accepted(self) -> int:
+        return self.head - self.start + self.extra - self.skipped
+
+    @property
+    def pending(self) -> int:
+        return self.unscanned + self.open
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dead letters: all conditions hold. Empty: all of the consumer."""
+
+    seqs: tuple[int, ...] = ()
+    message_ids: tuple[str, ...] = ()
+    code: str = ""
+    since_s: float = 0.0
+    """Died at or after."""
+    until_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A message to the actor of a consumer: rows that another operation opened or closed, or a hold."""
+
+    opened: tuple[Row, ...] = ()
+    closed: tuple[tuple[int, str], ...] = ()
+    expired: int = 0
+    """Every scanned or waiting seq up to here has expired (0: none)."""
+    state: dict[str, Any] | None = None
+    """The new state, when a person held or resumed."""
+
+
+class Consumer(Protocol):
+    """The write side of one consumer. A successor's open makes this one's settles change nothing (epoch)."""
+
+    name: str
+    cursor: Cursor
+    """As read when it opened; the live copy is in the store."""
+    rows: Sequence[Row]
+    """Open rows as read when it opened."""
+    on_change: Callable[[Changed], None] | None
+    """Set by the actor; messages that came before it was set are in `changes`."""
+    changes: list[Changed]
+
+    async def read(self, after: int, limit: int, sources: frozenset[str] | None = None) -> tuple[list[Claim], int]:
+        """Events after `after` in order, of these sources only, and the seq up to which the log was looked at."""
+        ...
+
+    async def fetch(self, seqs: Sequence[int]) -> dict[int, Event]:
+        """The events of rows; one that is missing is no error (the ledger has decided)."""
+        ...
+
+    async def settle(
+        self,
+        settlements: Sequence[Settlement],
+        *,
+        attempts: Sequence[Attempt] = (),
+        state: Mapping[str, Any] | None = None,
+        derived: Sequence[Event] = (),
+    ) -> None:
+        """One transaction: cursor, rows, counters, journal, state. Returns after the commit; StoreError when the store is gone for good.
+
+        A full disk is waited out, not raised.
+        """
+        ...
+
+
+class History(Protocol):
+    """The read side, for people."""
+
+    async def find(self, message_id: str, source_id: str | None = None) -> list[Claim]: ...
+
+    async def timeline(self, seq: int) -> list[tuple[str, Attempt]]:
+        """(consumer, attempt) of one event, oldest first."""
+        ...
+
+    async def rows(self, seq: int) -> list[tuple[str, Row]]: ...
+
+    async def dead(self, name: str, which: Selection, *, after_seq: int = 0, limit: int = 500) -> list[tuple[Row, Event | None]]: ...
+
+    async def count_dead(self, name: str, which: Selection) -> int: ...
+
+    def scan(self, *, after: int = 0, until: int | None = None, since_s: float = 0.0, until_s: float = 0.0) -> AsyncIterator[list[Claim]]:
+        """Stored events in order, in pages."""
+        ...
+
+    async def tallies(self, since_minute: int, until_minute: int) -> Tally: ...
+
+
+class Outbox(Protocol):
+    """One log, many consumers. Every method that writes returns after its commit."""
+
+    history: History
+    on_append: Callable[[int], None] | None
+    """Called with the new head after each commit that appended; wakes the router."""
+
+    @property
+    def head(self) -> int:
+        """The last seq that was committed."""
+        ...
+
+    def pressure(self) -> Pressure: ...
+
+    async def append(self, events: Sequence[Event], refused: Tally | None = None, *, internal: bool = False) -> Sequence[Appended]:
+        """Store events durably, duplicates told. Raises StoreError (disk) or Overloaded; `internal` uses the reserve."""
+        ...
+
+    async def create(self, name: str, *, at: int | None = None, end: int | None = None, state: Mapping[str, Any] | None = None) -> None:
+        """Make a consumer that starts after seq `at` (None: the head as of the commit); an existing one is left as it is."""
+        ...
+
+    async def open(self, name: str) -> Consumer:
+        """Open a consumer: epoch + 1, and everything that its predecessor settled is in what it reads."""
+        ...
+
+    async def names(self) -> list[str]: ...
+
+    async def cursor(self, name: str) -> Cursor | None: ...
+
+    async def set_state(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        """Change a consumer's state (hold, resume) and tell its actor."""
+        ...
+
+    async def resend(self, name: str, which: Selection) -> int:
+        """Open dead rows again: attempts 0, no lane. Returns how many."""
+        ...
+
+    async def discard(self, name: str, which: Selection) -> int:
+        """Throw dead letters away. They were counted when they died, so the balance does not change."""
+        ...
+
+    async def expire(self, name: str, upto: int, sources: frozenset[str]) -> int:
+        """Give up everything pending up to a seq (bounded step); returns how many entries expired."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Forget a consumer for good; what is pending leaves as `discarded` (code `destination_removed`)."""
+        ...
+
+    async def erase(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000) -> tuple[int, int]:
+        """Turn a user's events into tombstones, one slice of the log; returns (how many, seq reached)."""
+        ...
+
+    async def trim(self) -> int:
+        """Delete history that nobody needs (one slice); returns how many log rows went."""
+        ...
+
+    async def balance(self, name: str) -> Balance: ...
+
+    async def depth(self, name: str) -> Depth: ...
+
+    async def close(self) -> None: ...

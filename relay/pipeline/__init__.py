@@ -1,0 +1,1 @@
+"""What is decided about an event: pure functions of (event, workspace version)."""

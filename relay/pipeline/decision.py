@@ -1,0 +1,53 @@
+"""What the stages return."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from relay.base.codes import Door
+from relay.base.event import Event
+from relay.kit.definition import Action
+
+
+class Refusal(NamedTuple):
+    """A message that intake refuses; the rest of its batch goes on."""
+
+    index: int
+    code: str
+    message_id: str
+
+
+class Drop(NamedTuple):
+    """A rule decided that the event goes no further; it leaves by `door`."""
+
+    stage: str
+    code: str
+    door: Door = Door.FILTERED
+
+
+@dataclass(slots=True, eq=False)
+class Sourced:
+    """An event after the source side."""
+
+    seq: int
+    event: Event
+    drop: Drop | None = None
+    derived: tuple[Event, ...] = ()
+    bytes: int = 0
+    """Length of the stored body, what the tail is bounded by."""
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """What is sent and retried: one event for one subscription. `problem`: it cannot be sent (mapping or fields refuse it)."""
+
+    seq: int
+    event: Event
+    subscription_id: str
+    action: Action | None
+    fields: Mapping[str, Any]
+    batch_key: str = ""
+    """Units with equal (subscription_id, batch_key) may go into one request; empty: on its own."""
+    batch_size: int = 1
+    problem: str = ""
+    problem_code: str = "PAYLOAD_VALIDATION_FAILED"

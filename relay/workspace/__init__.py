@@ -1,0 +1,1 @@
+"""What a user configured: the workspace as an immutable, numbered version."""

@@ -1,0 +1,87 @@
+"""The workspace: frozen values, one numbered version at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from relay.errors import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where events come from. A file-owned source's id is its slug."""
+
+    source_id: str
+    slug: str
+    name: str
+    write_keys: tuple[str, ...]
+    enabled: bool = True
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLimits:
+    """When a unit is tried again, and when it is given up (reliability page 4)."""
+
+    first_delay_s: float = 1
+    max_delay_s: float = 3600
+    give_up_after_s: float = 259_200
+    min_attempts: int = 5
+    schedule_s: tuple[float, ...] = ()
+    """Delays that replace first and max delay; the last one repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One trigger with its action and mapping."""
+
+    subscription_id: str
+    """Stable and unique in its destination: the mapping's name as a slug, else `<action>-<position>`."""
+    name: str
+    action: str
+    trigger: str
+    mapping: Mapping[str, Any]
+    """Field name to value or directive; a field left out takes the action's default."""
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where events go. A file-owned destination's id is its slug."""
+
+    destination_id: str
+    slug: str
+    name: str
+    type: str
+    """The definition's slug."""
+    source_ids: tuple[str, ...]
+    enabled: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """By Segment's key; values of secret settings are `Secret`; defaults filled in."""
+    subscriptions: tuple[Subscription, ...] = ()
+    order: str = "user"
+    """`user`, `none`, `strict`."""
+    concurrency: int = 8
+    rate_per_s: float = 0
+    """0: no limit."""
+    max_waiting: int = 10_000
+    """Open exception rows; beyond it the cursor waits."""
+    retry: RetryLimits = RetryLimits()
+    retry_all: bool = False
+    """Webhooks: also retry what the verdict table calls permanent."""
+    timeout_s: float = 15
+    response_sample_bytes: int = 2048
+    allow_private: tuple[str, ...] = ()
+    """`address:port` entries (network or single address) that the address guard lets through."""
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Everything a user configured, as one version. Version 0 has not been stored yet."""
+
+    version: int
+    sources: tuple[Source, ...]
+    destinations: tuple[Destination, ...]
+    created_s: float = 0.0
+    created_by: str = ""
