@@ -204,6 +204,8 @@ class Changed:
     """Every scanned or waiting seq up to here has expired (0: none)."""
     state: dict[str, Any] | None = None
     """The new state, when a person held or resumed."""
+    rescan: bool = False
+    """Stored events changed (a user was erased): forget what is not in flight and read it again."""
 
 
 class Consumer(Protocol):
@@ -309,7 +311,7 @@ class Outbox(Protocol):
         """Give up everything pending up to a seq (bounded step); returns how many entries expired."""
         ...
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, name: str, sources: frozenset[str] = frozenset()) -> None:
         """Forget a consumer for good; what is pending leaves as `discarded` (code `destination_removed`)."""
         ...
 

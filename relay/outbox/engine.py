@@ -1,0 +1,388 @@
+"""What every engine with transactions shares: the append group, the consumers, effects in commit order.
+
+An engine brings two things: `write` (queue an operation, run it in a transaction, commit, then its effect) and `read`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from relay.base.clock import Clock
+from relay.base.event import Event
+from relay.observe.tallies import Tally, Totals, add
+from relay.outbox import operations
+from relay.outbox.interface import (
+    DEAD,
+    PARKED,
+    RETRY,
+    ROUTER,
+    Appended,
+    Attempt,
+    Balance,
+    Changed,
+    Claim,
+    Cursor,
+    Depth,
+    Pressure,
+    Row,
+    Selection,
+    Settlement,
+)
+from relay.outbox.operations import AppendedGroup, Keep, Settled, Step
+from relay.outbox.transaction import Transaction
+
+T = TypeVar("T")
+
+FRESH_EVENTS = 8_192
+"""Events kept in memory between their commit and the router; beyond it the router reads the log."""
+PAGE = 500
+
+
+class Store(Protocol):
+    """How an engine runs an operation. Both return after it is done; a cancelled caller does not undo it."""
+
+    def submit(
+        self,
+        run: Callable[[Transaction], T],
+        *,
+        effect: Callable[[T], None] | None = None,
+        sheds: bool = False,
+        events: int = 0,
+        size: int = 0,
+        on_take: Callable[[], None] | None = None,
+    ) -> "asyncio.Future[T]":
+        """Queue a write; FIFO. `sheds`: fails with StoreError when the disk is full, instead of waiting."""
+        ...
+
+    async def read(self, query: Callable[[Transaction], T]) -> T: ...
+
+    @property
+    def full(self) -> str: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the write side."""
+
+    commit_max_events: int = 1_000
+    commit_max_bytes: int = 1_048_576
+    memory_max_bytes: int = 33_554_432
+
+
+class _Group:
+    """Events of several requests that will be appended by one operation."""
+
+    __slots__ = ("bytes", "done", "events", "tally")
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.tally: Tally = {}
+        self.bytes = 0
+        self.done: asyncio.Future[AppendedGroup] | None = None
+
+
+class LedgerOutbox:
+    """The Outbox on a transactional store."""
+
+    def __init__(self, store: Store, clock: Clock, *, head: int, keep: Keep | None = None, limits: Limits | None = None) -> None:
+        self._store = store
+        self._clock = clock
+        self._keep = keep or Keep()
+        self._limits = limits or Limits()
+        self._head = head
+        self._group: _Group | None = None
+        self._group_internal: _Group | None = None
+        self._fresh: deque[Claim] = deque()
+        self._consumers: dict[str, LedgerConsumer] = {}
+        self._waiting_bytes = 0
+        self.totals = Totals()
+        self.history = LedgerHistory(store)
+        self.on_append: Callable[[int], None] | None = None
+        self.reserve = ""
+        """Why ingest is closed although writing works (disk reserve, budget); set by the upkeep."""
+
+    @property
+    def head(self) -> int:
+        return self._head
+
+    def pressure(self) -> Pressure:
+        full = self._store.full or self.reserve
+        return Pressure(self._waiting_bytes, self._limits.memory_max_bytes, full, 2 if full.startswith("locked") else 30)
+
+    async def append(self, events: Sequence[Event], refused: Tally | None = None, *, internal: bool = False) -> Sequence[Appended]:
+        """One request is never split; requests that wait for the same commit share one operation and one future."""
+        group = self._group_internal if internal else self._group
+        if group is None:
+            group = self._open_group(internal)
+        first = len(group.events)
+        group.events += events
+        size = sum(len(event.body) for event in events)
+        group.bytes += size
+        self._waiting_bytes += size
+        if refused:
+            add(group.tally, refused)
+        done = group.done
+        assert done is not None
+        if len(group.events) >= self._limits.commit_max_events or group.bytes >= self._limits.commit_max_bytes:
+            self._close_group(group)
+        result = await asyncio.shield(done)
+        return result.answers[first : first + len(events)]
+
+    def _open_group(self, internal: bool) -> _Group:
+        group = _Group()
+        if internal:
+            self._group_internal = group
+        else:
+            self._group = group
+        group.done = self._store.submit(
+            lambda tx: operations.append(tx, group.events, group.tally),
+            effect=lambda result: self._appended(result, group.tally),
+            sheds=not internal,
+            events=1,
+            on_take=lambda: self._close_group(group),
+        )
+        group.done.add_done_callback(lambda _: self._release(group))
+        return group
+
+    def _release(self, group: _Group) -> None:
+        self._waiting_bytes -= group.bytes
+
+    def _close_group(self, group: _Group) -> None:
+        if self._group is group:
+            self._group = None
+        if self._group_internal is group:
+            self._group_internal = None
+
+    def _appended(self, result: AppendedGroup, tally: Mapping[Any, int]) -> None:
+        """Effect of a commit that appended: the head moves, the router hears of it."""
+        self.totals.add(tally)
+        if not result.stored:
+            return
+        self._head = result.head
+        fresh = self._fresh
+        if len(fresh) + len(result.stored) > FRESH_EVENTS:
+            fresh.clear()
+        if len(result.stored) <= FRESH_EVENTS:
+            fresh.extend(map(Claim._make, result.stored))
+        if self.on_append:
+            self.on_append(self._head)
+
+    def take_fresh(self, after: int, limit: int) -> list[Claim]:
+        """Events right after `after` that are still in memory; only the router asks, so they leave."""
+        fresh = self._fresh
+        while fresh and fresh[0].seq <= after:
+            fresh.popleft()
+        if not fresh or fresh[0].seq != after + 1:
+            return []
+        return [fresh.popleft() for _ in range(min(limit, len(fresh)))]
+
+    async def create(self, name: str, *, at: int | None = None, end: int | None = None, state: Mapping[str, Any] | None = None) -> None:
+        await self._write(lambda tx: operations.create(tx, name, at, end, state))
+
+    async def open(self, name: str) -> "LedgerConsumer":
+        """Registered as an effect of its own commit, so that it hears of every later operation and of none before."""
+
+        def effect(opened: tuple[Cursor, list[Row]]) -> None:
+            self._consumers[name] = LedgerConsumer(self, *opened)
+
+        await self._write(lambda tx: operations.open_consumer(tx, name), effect)
+        return self._consumers[name]
+
+    async def names(self) -> list[str]:
+        return [cursor.name for cursor in await self._store.read(lambda tx: tx.cursors())]
+
+    async def cursor(self, name: str) -> Cursor | None:
+        return await self._store.read(lambda tx: tx.cursor(name))
+
+    async def set_state(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        changed = await self._write(lambda tx: operations.set_state(tx, name, change), lambda changed: self._tell(name, changed))
+        return changed.state or {}
+
+    async def resend(self, name: str, which: Selection) -> int:
+        now_s = self._clock.now()
+        count, _ = await self._write(lambda tx: operations.resend(tx, name, which, now_s), lambda result: self._tell(name, result[1]))
+        return count
+
+    async def discard(self, name: str, which: Selection) -> int:
+        return await self._write(lambda tx: operations.discard(tx, name, which))
+
+    async def expire(self, name: str, upto: int, sources: frozenset[str]) -> int:
+        now_s = self._clock.now()
+
+        def effect(result: tuple[int, Tally, Changed]) -> None:
+            self.totals.add(result[1])
+            self._tell(name, result[2])
+
+        count, _, _ = await self._write(lambda tx: operations.expire(tx, name, upto, sources, now_s), effect)
+        return count
+
+    async def remove(self, name: str, sources: frozenset[str] = frozenset()) -> None:
+        now_s = self._clock.now()
+        await self._write(lambda tx: operations.remove(tx, name, sources, now_s), self.totals.add)
+        self._consumers.pop(name, None)
+
+    async def erase(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000) -> tuple[int, int]:
+        def effect(result: tuple[int, int]) -> None:
+            if result[0]:
+                self._fresh.clear()
+                for name in self._consumers:
+                    self._tell(name, Changed(rescan=True))
+
+        return await self._write(lambda tx: operations.erase(tx, user_ids, after, limit), effect)
+
+    async def trim(self) -> int:
+        now_s = self._clock.now()
+        return await self._write(lambda tx: operations.trim(tx, self._keep, now_s, 1_000))
+
+    async def trim_now(self) -> int:
+        """As trim, but history goes before its time: the database is over its budget."""
+        now_s = self._clock.now()
+        return await self._write(lambda tx: operations.trim(tx, Keep(0, self._keep.dead_s, self._keep.tallies_s), now_s, 1_000))
+
+    async def rotate_dedup(self) -> None:
+        """Drop the oldest generation of dedup keys; at most once in 12 h."""
+        await self._write(lambda tx: tx.rotate())
+
+    async def balance(self, name: str) -> Balance:
+        return await self._store.read(lambda tx: _balance(tx, name))
+
+    async def depth(self, name: str) -> Depth:
+        return await self._store.read(lambda tx: _depth(tx, name))
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    def _write(self, run: Callable[[Transaction], T], effect: Callable[[T], None] | None = None) -> "asyncio.Future[T]":
+        return asyncio.shield(self._store.submit(run, effect=effect))
+
+    def _tell(self, name: str, changed: Changed) -> None:
+        if consumer := self._consumers.get(name):
+            consumer.tell(changed)
+
+    def submit_settle(self, name: str, epoch: int, step: Step) -> "asyncio.Future[Settled]":
+        now_s = self._clock.now()
+
+        def effect(settled: Settled) -> None:
+            self.totals.add(settled.tally)
+            if settled.derived:
+                self._appended(settled.derived, {})
+
+        run: Callable[[Transaction], Settled] = lambda tx: operations.settle(tx, name, epoch, step, now_s)  # noqa: E731
+        return self._store.submit(run, effect=effect, events=len(step.settlements) // 8 + 1)
+
+    async def read_log(self, after: int, limit: int, sources: frozenset[str] | None) -> tuple[list[Claim], int]:
+        return await self._store.read(lambda tx: tx.events(after, limit, sources))
+
+    async def read_events(self, seqs: Sequence[int]) -> dict[int, Event]:
+        return await self._store.read(lambda tx: tx.events_at(seqs))
+
+
+class LedgerConsumer:
+    """The Consumer of a LedgerOutbox."""
+
+    def __init__(self, outbox: LedgerOutbox, cursor: Cursor, rows: list[Row]) -> None:
+        self.name = cursor.name
+        self.cursor = cursor
+        self.rows: Sequence[Row] = rows
+        self.on_change: Callable[[Changed], None] | None = None
+        self.changes: list[Changed] = []
+        self._outbox = outbox
+        self._epoch = cursor.epoch
+
+    def tell(self, changed: Changed) -> None:
+        if self.on_change:
+            self.on_change(changed)
+        else:
+            self.changes.append(changed)
+
+    async def read(self, after: int, limit: int, sources: frozenset[str] | None = None) -> tuple[list[Claim], int]:
+        if self.name == ROUTER and (fresh := self._outbox.take_fresh(after, limit)):
+            return fresh, fresh[-1].seq
+        if after >= self._outbox.head:
+            return [], after
+        return await self._outbox.read_log(after, limit, sources)
+
+    async def fetch(self, seqs: Sequence[int]) -> dict[int, Event]:
+        return await self._outbox.read_events(seqs)
+
+    async def settle(
+        self,
+        settlements: Sequence[Settlement],
+        *,
+        attempts: Sequence[Attempt] = (),
+        state: Mapping[str, Any] | None = None,
+        derived: Sequence[Event] = (),
+        tally: Tally | None = None,
+    ) -> None:
+        step = Step(settlements, attempts, state, derived, tally or {})
+        await asyncio.shield(self._outbox.submit_settle(self.name, self._epoch, step))
+
+
+class LedgerHistory:
+    """The History of a LedgerOutbox; reads only, in pages."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def find(self, message_id: str, source_id: str | None = None) -> list[Claim]:
+        def query(tx: Transaction) -> list[Claim]:
+            events = tx.events_at(operations.find(tx, message_id, source_id))
+            return [Claim(seq, events[seq]) for seq in sorted(events)]
+
+        return await self._store.read(query)
+
+    async def timeline(self, seq: int) -> list[tuple[str, Attempt]]:
+        return await self._store.read(lambda tx: tx.journal_of(seq))
+
+    async def rows(self, seq: int) -> list[tuple[str, Row]]:
+        return await self._store.read(lambda tx: tx.rows_of(seq))
+
+    async def dead(self, name: str, which: Selection, *, after_seq: int = 0, limit: int = 500) -> list[tuple[Row, Event | None]]:
+        def query(tx: Transaction) -> list[tuple[Row, Event | None]]:
+            rows = [row for row in operations.selected(tx, name, which) if row.seq > after_seq][:limit]
+            events = tx.events_at([row.seq for row in rows])
+            return [(row, events.get(row.seq)) for row in rows]
+
+        return await self._store.read(query)
+
+    async def count_dead(self, name: str, which: Selection) -> int:
+        return await self._store.read(lambda tx: len(operations.selected(tx, name, which)))
+
+    async def scan(self, *, after: int = 0, until: int | None = None, since_s: float = 0.0, until_s: float = 0.0) -> AsyncIterator[list[Claim]]:
+        if since_s:
+            after = max(after, await self._store.read(lambda tx: tx.seq_before(int(since_s * 1000))))
+        while True:
+            start = after
+            claims, after = await self._store.read(lambda tx, start=start: tx.events(start, PAGE, None))  # type: ignore[misc]
+            page = [claim for claim in claims if (until is None or claim.seq <= until) and (not until_s or claim.event.received_ms < until_s * 1000)]
+            if page:
+                yield page
+            if not claims or len(page) < len(claims):
+                return
+
+    async def tallies(self, since_minute: int, until_minute: int) -> Tally:
+        return await self._store.read(lambda tx: tx.tallies(since_minute, until_minute))
+
+
+def _balance(tx: Transaction, name: str) -> Balance:
+    cursor = tx.cursor(name)
+    if cursor is None:
+        raise KeyError(name)
+    head = cursor.end if cursor.end is not None else tx.head()
+    counts = tx.count_rows(name)
+    unscanned = head - cursor.pos - cursor.ahead.bit_count()
+    waiting = counts.get(RETRY, 0) + counts.get(PARKED, 0)
+    return Balance(head, cursor.start, cursor.extra, cursor.skipped, cursor.late, cursor.doors, unscanned, waiting)
+
+
+def _depth(tx: Transaction, name: str) -> Depth:
+    balance = _balance(tx, name)
+    cursor = tx.cursor(name)
+    counts = tx.count_rows(name)
+    oldest = min([seq for seq in (counts.get("oldest", 0), cursor.pos + 1 if cursor and balance.unscanned else 0) if seq], default=0)
+    event = tx.events_at([oldest]).get(oldest) if oldest else None
+    return Depth(balance.pending, counts.get(RETRY, 0), counts.get(PARKED, 0), counts.get(DEAD, 0), event.received_ms / 1000 if event else 0.0)

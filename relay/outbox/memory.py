@@ -1,0 +1,279 @@
+"""The outbox in memory: what the simulation and tests run on. Its disk outlives a crash of the process that uses it."""
+
+import asyncio
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from relay.base.clock import Clock
+from relay.base.event import Event
+from relay.base.tasks import spawn
+from relay.errors import StoreError
+from relay.observe.tallies import Tally, TallyKey, add
+from relay.outbox.engine import LedgerOutbox, Limits
+from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, Row, Selection
+from relay.outbox.operations import Keep
+
+T = TypeVar("T")
+
+
+@dataclass
+class Disk:
+    """What was committed; survives the outbox on it. It is the transaction as well: an operation runs without a pause."""
+
+    last: int = 0
+    log: dict[int, tuple[str, tuple[str, ...], int, bytes]] = field(default_factory=dict)
+    generations: list[dict[int, int]] = field(default_factory=lambda: [{}, {}, {}])
+    current: int = 0
+    all_cursors: dict[str, Cursor] = field(default_factory=dict)
+    rows: dict[str, dict[tuple[int, str], Row]] = field(default_factory=dict)
+    journal: list[tuple[str, Attempt]] = field(default_factory=list)
+    counts: Tally = field(default_factory=dict)
+    commits: int = 0
+
+    def head(self) -> int:
+        return self.last
+
+    def set_head(self, head: int) -> None:
+        self.last = head
+
+    def insert(self, events: Sequence[tuple[int, Event]]) -> None:
+        for seq, event in events:
+            self.log[seq] = (event.source_id, event.keys, event.received_ms, event.body)
+
+    def _event(self, seq: int) -> Event:
+        source_id, _, received_ms, body = self.log[seq]
+        return Event.from_body(source_id, received_ms, body)
+
+    def events(self, after: int, limit: int, sources: frozenset[str] | None) -> tuple[list[Claim], int]:
+        seqs = sorted(self.log)
+        seqs = seqs[bisect_right(seqs, after) :][:limit]
+        wanted = [seq for seq in seqs if sources is None or self.log[seq][0] in sources]
+        return [Claim(seq, self._event(seq)) for seq in wanted], seqs[-1] if seqs else after
+
+    def events_at(self, seqs: Sequence[int]) -> dict[int, Event]:
+        return {seq: self._event(seq) for seq in seqs if seq in self.log}
+
+    def sources_between(self, first: int, last: int) -> list[tuple[int, str]]:
+        return [(seq, self.log[seq][0]) for seq in sorted(self.log) if first <= seq <= last]
+
+    def tombstone(self, keys: Sequence[str], after: int, limit: int) -> tuple[list[int], int]:
+        gone = [seq for seq, (_, event_keys, _, _) in self.log.items() if seq > after and set(keys) & set(event_keys)]
+        for seq in gone:
+            source_id, _, received_ms, _ = self.log[seq]
+            self.log[seq] = (source_id, (), received_ms, b"")
+        return gone, self.last
+
+    def seq_before(self, received_ms: int) -> int:
+        return max((seq for seq, row in self.log.items() if row[2] < received_ms), default=0)
+
+    def delete_log(self, upto: int, limit: int) -> int:
+        named = {seq for rows in self.rows.values() for seq, _ in rows}
+        gone = [seq for seq in sorted(self.log) if seq <= upto and seq not in named][:limit]
+        for seq in gone:
+            del self.log[seq]
+        return len(gone)
+
+    def oldest(self) -> int:
+        return min(self.log, default=0)
+
+    def source_ids(self) -> list[str]:
+        return sorted({row[0] for row in self.log.values()})
+
+    def known(self, hashes: Sequence[int]) -> dict[int, int]:
+        return {key: generation[key] for generation in self.generations for key in hashes if key in generation}
+
+    def remember(self, seq_by_hash: Mapping[int, int]) -> None:
+        self.generations[self.current].update(seq_by_hash)
+
+    def rotate(self) -> None:
+        self.current = (self.current + 1) % 3
+        self.generations[self.current] = {}
+
+    def cursor(self, name: str) -> Cursor | None:
+        cursor = self.all_cursors.get(name)
+        return replace(cursor, doors=dict(cursor.doors), state=deepcopy(cursor.state)) if cursor else None
+
+    def cursors(self) -> list[Cursor]:
+        return list(self.all_cursors.values())
+
+    def put_cursor(self, cursor: Cursor) -> None:
+        self.all_cursors[cursor.name] = replace(cursor, doors=dict(cursor.doors), state=deepcopy(cursor.state))
+
+    def delete_cursor(self, name: str) -> None:
+        self.all_cursors.pop(name, None)
+        self.rows.pop(name, None)
+
+    def _rows(self, name: str) -> dict[tuple[int, str], Row]:
+        return self.rows.setdefault(name, {})
+
+    def open_rows(self, name: str) -> list[Row]:
+        return [replace(row) for key, row in sorted(self._rows(name).items()) if row.state != DEAD]
+
+    def rows_at(self, name: str, seqs: Iterable[int]) -> list[Row]:
+        wanted = set(seqs)
+        return [replace(row) for key, row in sorted(self._rows(name).items()) if key[0] in wanted]
+
+    def rows_of(self, seq: int) -> list[tuple[str, Row]]:
+        return [(name, replace(row)) for name, rows in self.rows.items() for key, row in rows.items() if key[0] == seq]
+
+    def dead_rows(self, name: str, which: Selection, seqs: Sequence[int] | None, after: int, limit: int) -> list[Row]:
+        def wanted(row: Row) -> bool:
+            return (
+                row.state == DEAD
+                and row.seq > after
+                and (seqs is None or row.seq in seqs)
+                and (not which.code or row.code == which.code)
+                and row.changed_s >= which.since_s
+                and (not which.until_s or row.changed_s < which.until_s)
+            )
+
+        return [replace(row) for _, row in sorted(self._rows(name).items()) if wanted(row)][:limit]
+
+    def put_rows(self, name: str, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self._rows(name)[(row.seq, row.subscription_id)] = replace(row)
+
+    def delete_rows(self, name: str, keys: Iterable[tuple[int, str]]) -> None:
+        for key in keys:
+            self._rows(name).pop(key, None)
+
+    def count_rows(self, name: str) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for row in self._rows(name).values():
+            counts[row.state] = counts.get(row.state, 0) + 1
+            if row.state != DEAD:
+                counts["oldest"] = min(counts.get("oldest", row.seq), row.seq)
+        return counts
+
+    def delete_dead_before(self, changed_s: float, limit: int) -> int:
+        gone = [(name, key) for name, rows in self.rows.items() for key, row in rows.items() if row.state == DEAD and row.changed_s < changed_s]
+        for name, key in gone[:limit]:
+            del self.rows[name][key]
+        return len(gone[:limit])
+
+    def write_journal(self, name: str, attempts: Sequence[Attempt]) -> None:
+        self.journal += [(name, attempt) for attempt in attempts]
+
+    def journal_of(self, seq: int) -> list[tuple[str, Attempt]]:
+        return [line for line in self.journal if line[1].seq == seq]
+
+    def delete_journal_before(self, at_s: float) -> None:
+        self.journal = [line for line in self.journal if line[1].at_s >= at_s]
+
+    def count(self, tally: Mapping[TallyKey, int]) -> None:
+        add(self.counts, tally)
+
+    def tallies(self, since_minute: int, until_minute: int) -> Tally:
+        return {key: count for key, count in self.counts.items() if since_minute <= key.minute < until_minute}
+
+    def delete_tallies_before(self, minute: int) -> None:
+        self.counts = {key: count for key, count in self.counts.items() if key.minute >= minute}
+
+
+@dataclass
+class _Job:
+    run: Callable[[Any], Any]
+    effect: Callable[[Any], None] | None
+    sheds: bool
+    on_take: Callable[[], None] | None
+    done: "asyncio.Future[Any]"
+
+
+class MemoryStore:
+    """The writer over a Disk: FIFO, groups, effects in order. `commit_delay_s` and `disk_full` are the simulation's faults."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.full = ""
+        self.commit_delay_s: Callable[[], float] = lambda: 0.0
+        self.disk_full: Callable[[], bool] = lambda: False
+        self.on_commit: Callable[[Disk], None] | None = None
+        self._jobs: deque[_Job] = deque()
+        self._wake = asyncio.Event()
+        self._dead = False
+        self._writer = spawn(self._write(), name="memory-writer")
+
+    def submit(
+        self,
+        run: Callable[[Any], T],
+        *,
+        effect: Callable[[T], None] | None = None,
+        sheds: bool = False,
+        events: int = 0,
+        size: int = 0,
+        on_take: Callable[[], None] | None = None,
+    ) -> "asyncio.Future[T]":
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._dead:
+            done.set_exception(StoreError("the process has crashed"))
+            return done
+        self._jobs.append(_Job(run, effect, sheds, on_take, done))
+        self._wake.set()
+        return done
+
+    async def read(self, query: Callable[[Any], T]) -> T:
+        if self._dead:
+            raise StoreError("the process has crashed")
+        return query(self.disk)
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._jobs:
+                group = [self._jobs.popleft() for _ in range(len(self._jobs))]
+                for job in group:
+                    if job.on_take:
+                        job.on_take()
+                await asyncio.sleep(self.commit_delay_s())
+                await self._commit(group)
+
+    async def _commit(self, group: list[_Job]) -> None:
+        while self.disk_full():
+            self.full = "disk full"
+            for job in [job for job in group if job.sheds]:
+                job.done.set_exception(StoreError("disk full"))
+            group = [job for job in group if not job.sheds]
+            await asyncio.sleep(1)
+        self.full = ""
+        results = [self._run(job) for job in group]
+        self.disk.commits += 1
+        if self.on_commit:
+            self.on_commit(self.disk)
+        for job, (result, error) in zip(group, results, strict=True):
+            if error is None and job.effect:
+                job.effect(result)
+            if not job.done.done():
+                job.done.set_exception(error) if error else job.done.set_result(result)
+
+    def _run(self, job: _Job) -> tuple[Any, Exception | None]:
+        try:
+            return job.run(self.disk), None
+        except (KeyError, ValueError) as error:
+            return None, error
+
+    def crash(self) -> None:
+        """Nothing that was not committed survives; nobody is answered any more."""
+        self._dead = True
+        self._writer.cancel()
+        self._jobs.clear()
+
+    async def close(self) -> None:
+        while self._jobs:
+            await asyncio.sleep(0.001)
+        self._dead = True
+        self._writer.cancel()
+        await asyncio.wait([self._writer])
+
+
+class MemoryOutbox(LedgerOutbox):
+    """An outbox on a Disk. Making one needs a running loop; `await close()` ends it."""
+
+    def __init__(self, clock: Clock, *, disk: Disk | None = None, keep: Keep | None = None, limits: Limits | None = None) -> None:
+        self.disk = disk or Disk()
+        self.store = MemoryStore(self.disk)
+        super().__init__(self.store, clock, head=self.disk.last, keep=keep, limits=limits)

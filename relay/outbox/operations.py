@@ -1,0 +1,243 @@
+"""The operations of the outbox, each one function on a transaction: it decides on what it reads there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from relay.base.codes import Door
+from relay.base.event import Event
+from relay.base.ids import dedup_hash
+from relay.observe.tallies import Tally
+from relay.outbox.interface import ROUTER, Appended, Attempt, Changed, Cursor, Row, Selection, Settlement
+from relay.outbox.ledger import Books, is_open
+from relay.outbox.transaction import Transaction
+
+EXPIRE_STEP = 5_000
+ALL = 1_000_000_000
+
+
+@dataclass(slots=True)
+class AppendedGroup:
+    """What an append did: answers in the order of the events, and the new log rows."""
+
+    answers: list[Appended]
+    stored: list[tuple[int, Event]]
+    head: int
+
+
+def append(tx: Transaction, events: Sequence[Event], tally: Mapping[Any, int]) -> AppendedGroup:
+    """Dedup against the last 24 h and within the group, then store. A hash that hits is confirmed while the log has the first one."""
+    head = tx.head()
+    hashes = [dedup_hash(event.source_id, event.message_id) for event in events]
+    known = tx.known(hashes)
+    confirmed = _same_message(tx, known, dict(zip(hashes, events, strict=True))) if known else {}
+    answers: list[Appended] = []
+    stored: list[tuple[int, Event]] = []
+    fresh: dict[int, tuple[int, str]] = {}
+    for event, key in zip(events, hashes, strict=True):
+        if key in confirmed:
+            answers.append(Appended(confirmed[key], True))
+        elif key in fresh and fresh[key][1] == event.message_id:
+            answers.append(Appended(fresh[key][0], True))
+        else:
+            head += 1
+            stored.append((head, event))
+            fresh[key] = (head, event.message_id)
+            answers.append(Appended(head, False))
+    if stored:
+        tx.insert(stored)
+        tx.remember({key: seq for key, (seq, _) in fresh.items()})
+        tx.set_head(head)
+    if tally:
+        tx.count(tally)
+    return AppendedGroup(answers, stored, head)
+
+
+def _same_message(tx: Transaction, known: Mapping[int, int], by_hash: Mapping[int, Event]) -> dict[int, int]:
+    """The hits whose stored messageId is the same, or can no longer be read."""
+    first = tx.events_at(list(known.values()))
+    same = {}
+    for key, seq in known.items():
+        stored = first.get(seq)
+        if stored is None or not stored.body or stored.message_id == by_hash[key].message_id:
+            same[key] = seq
+    return same
+
+
+def create(tx: Transaction, name: str, at: int | None, end: int | None, state: Mapping[str, Any] | None) -> None:
+    if tx.cursor(name) is None:
+        start = tx.head() if at is None else at
+        tx.put_cursor(Cursor(name, start, start, end=end, state=dict(state or {})))
+
+
+def open_consumer(tx: Transaction, name: str) -> tuple[Cursor, list[Row]]:
+    """Raise the epoch and read everything the successor needs. Raises KeyError when there is no such consumer."""
+    cursor = tx.cursor(name)
+    if cursor is None:
+        raise KeyError(name)
+    cursor.epoch += 1
+    tx.put_cursor(cursor)
+    return cursor, tx.open_rows(name)
+
+
+@dataclass(slots=True)
+class Step:
+    """What a settle carries."""
+
+    settlements: Sequence[Settlement]
+    attempts: Sequence[Attempt] = ()
+    patch: Mapping[str, Any] | None = None
+    """Keys of the state to set; None as a value removes. A hold by a person is never touched."""
+    derived: Sequence[Event] = ()
+    tally: Tally = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Settled:
+    """What a settle did."""
+
+    tally: Tally
+    derived: AppendedGroup | None = None
+
+
+def settle(tx: Transaction, name: str, epoch: int, step: Step, now_s: float) -> Settled:
+    cursor = tx.cursor(name)
+    if cursor is None or cursor.epoch != epoch:
+        if cursor is not None and step.settlements:
+            cursor.late += len(step.settlements)
+            tx.put_cursor(cursor)
+        return Settled({})
+    touched = {one.seq for one in step.settlements if one.row is not None}
+    rows = {(row.seq, row.subscription_id): row for row in tx.rows_at(name, touched)} if touched else {}
+    books = Books(cursor, rows, now_s=now_s)
+    books.settle(step.settlements)
+    if step.patch:
+        cursor.state = patched(cursor.state, step.patch)
+    tally = books.changes.tally if name != ROUTER else step.tally
+    _write(tx, books, tally)
+    if step.attempts:
+        tx.write_journal(name, step.attempts)
+    return Settled(tally, append(tx, step.derived, {}) if step.derived else None)
+
+
+def patched(state: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """`state` with an actor's changes; what a person holds only a person ends."""
+    held_by_user = (state.get("hold") or {}).get("by") == "user"
+    merged = dict(state) | {key: value for key, value in patch.items() if not (held_by_user and key == "hold")}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def _write(tx: Transaction, books: Books, tally: Mapping[Any, int]) -> None:
+    name = books.cursor.name
+    tx.put_cursor(books.cursor)
+    if books.changes.drop:
+        tx.delete_rows(name, books.changes.drop)
+    if books.changes.put:
+        tx.put_rows(name, books.changes.put.values())
+    if tally:
+        tx.count(tally)
+
+
+def set_state(tx: Transaction, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Changed:
+    cursor = tx.cursor(name)
+    if cursor is None:
+        raise KeyError(name)
+    cursor.state = change(dict(cursor.state))
+    tx.put_cursor(cursor)
+    return Changed(state=cursor.state)
+
+
+def selected(tx: Transaction, name: str, which: Selection) -> list[Row]:
+    seqs = list(which.seqs) if which.seqs else None
+    dead = tx.dead_rows(name, which, seqs, 0, ALL)
+    if which.message_ids:
+        events = tx.events_at([row.seq for row in dead])
+        dead = [row for row in dead if row.seq in events and events[row.seq].message_id in which.message_ids]
+    return dead
+
+
+def find(tx: Transaction, message_id: str, source_id: str | None) -> list[int]:
+    """Seqs of a messageId, by the dedup keys (so for at least 24 h), oldest first."""
+    sources = [source_id] if source_id is not None else tx.source_ids()
+    known = tx.known([dedup_hash(source, message_id) for source in sources])
+    events = tx.events_at(list(known.values()))
+    return sorted(seq for seq, event in events.items() if event.message_id == message_id)
+
+
+def resend(tx: Transaction, name: str, which: Selection, now_s: float) -> tuple[int, Changed]:
+    cursor = tx.cursor(name)
+    if cursor is None:
+        raise KeyError(name)
+    dead = selected(tx, name, which)
+    books = Books(cursor, {(row.seq, row.subscription_id): row for row in dead}, now_s=now_s)
+    opened = tuple(books.reopen(row) for row in dead)
+    _write(tx, books, {})
+    return len(opened), Changed(opened=opened)
+
+
+def discard(tx: Transaction, name: str, which: Selection) -> int:
+    dead = selected(tx, name, which)
+    tx.delete_rows(name, [(row.seq, row.subscription_id) for row in dead])
+    return len(dead)
+
+
+def expire(tx: Transaction, name: str, upto: int, sources: frozenset[str], now_s: float) -> tuple[int, Tally, Changed]:
+    """Give up what is pending up to `upto`, at most EXPIRE_STEP seqs above the cursor."""
+    cursor = tx.cursor(name)
+    if cursor is None:
+        raise KeyError(name)
+    limit = cursor.end if cursor.end is not None else tx.head()
+    upto = min(upto, limit, cursor.pos + EXPIRE_STEP)
+    return _give_up(tx, cursor, upto, sources, Door.EXPIRED, "expired", now_s)
+
+
+def _give_up(tx: Transaction, cursor: Cursor, upto: int, sources: frozenset[str], door: Door, code: str, now_s: float) -> tuple[int, Tally, Changed]:
+    rows = {(row.seq, row.subscription_id): row for row in tx.open_rows(cursor.name)}
+    books = Books(cursor, rows, now_s=now_s)
+    between = tx.sources_between(cursor.pos + 1, upto) if upto > cursor.pos else []
+    left = books.give_up(upto, between, sources, door, code)
+    _write(tx, books, books.changes.tally)
+    return left, books.changes.tally, Changed(closed=tuple(books.changes.drop), expired=upto)
+
+
+def remove(tx: Transaction, name: str, sources: frozenset[str], now_s: float) -> Tally:
+    """Everything pending leaves as discarded; then the consumer is gone."""
+    cursor = tx.cursor(name)
+    if cursor is None:
+        return {}
+    upto = cursor.end if cursor.end is not None else tx.head()
+    _, tally, _ = _give_up(tx, cursor, upto, sources, Door.DISCARDED, "destination_removed", now_s)
+    tx.delete_rows(name, [(row.seq, row.subscription_id) for row in tx.dead_rows(name, Selection(), None, 0, ALL)])
+    tx.delete_cursor(name)
+    return tally
+
+
+def erase(tx: Transaction, keys: Sequence[str], after: int, limit: int) -> tuple[int, int]:
+    """Tombstones above and below the cursors; dead letters of the user go (they were counted when they died)."""
+    seqs, reached = tx.tombstone(keys, after, limit)
+    for seq in seqs:
+        for name, row in tx.rows_of(seq):
+            if not is_open(row):
+                tx.delete_rows(name, [(row.seq, row.subscription_id)])
+    return len(seqs), reached
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long history stays."""
+
+    log_s: float = 72 * 3600
+    dead_s: float = 14 * 86400
+    tallies_s: float = 30 * 86400
+
+
+def trim(tx: Transaction, keep: Keep, now_s: float, limit: int) -> int:
+    """One slice of retention: log rows that every cursor has passed, that no row names, and whose time is over."""
+    tx.delete_dead_before(now_s - keep.dead_s, limit)
+    needed = [cursor.pos for cursor in tx.cursors() if cursor.end is None or cursor.pos < cursor.end]
+    upto = min([tx.seq_before(int((now_s - keep.log_s) * 1000)), *needed], default=0)
+    gone = tx.delete_log(upto, limit) if upto >= tx.oldest() > 0 else 0
+    if gone < limit:
+        tx.delete_journal_before(now_s - keep.log_s)
+        tx.delete_tallies_before(int((now_s - keep.tallies_s) // 60))
+    return gone
