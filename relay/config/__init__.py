@@ -1,0 +1,1 @@
+"""The configuration as read: TOML with places, and the table of process settings."""

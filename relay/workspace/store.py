@@ -1,0 +1,64 @@
+"""Stored workspace versions: numbered documents, each with its audit row, both in one commit."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from relay.base import jsonio
+from relay.database.database import Database
+from relay.workspace.digest import digest, document
+from relay.workspace.model import Workspace
+
+_LATEST = "SELECT version, digest, created_s, created_by, document FROM workspace ORDER BY version DESC LIMIT 1"  # by the primary key
+_DOCUMENT = "SELECT document FROM workspace WHERE version = ?"
+_SAVE = "INSERT INTO workspace (version, created_s, created_by, digest, document) VALUES (?, ?, ?, ?, ?)"
+_AUDIT = "INSERT INTO audit (at_s, operator, action, subject, detail) VALUES (?, ?, 'workspace.saved', ?, ?)"
+
+
+class WorkspaceStore:
+    """Versions count from 1 and are never changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def latest(self) -> tuple[int, str] | None:
+        """Number and digest of the newest version; None when there is none."""
+        row = await self._database.read(lambda connection: connection.execute(_LATEST).fetchone())
+        return (row[0], row[1]) if row else None
+
+    async def save(self, workspace: Workspace, by: str, at_s: float) -> Workspace:
+        """`workspace` with its number; content equal to the newest version's makes no new one."""
+        content, mark = document(workspace), digest(workspace)
+
+        def job(connection: sqlite3.Connection) -> Workspace:
+            row = connection.execute(_LATEST).fetchone()
+            if row and row[1] == mark:
+                return replace(workspace, version=row[0], created_s=row[2], created_by=row[3])
+            version = row[0] + 1 if row else 1
+            detail = jsonio.dumps(changes(jsonio.loads(row[4]) if row else {}, content)).decode()
+            connection.execute(_SAVE, (version, at_s, by, mark, jsonio.dumps(content).decode()))
+            connection.execute(_AUDIT, (at_s, by, f"workspace {version}", detail))
+            return replace(workspace, version=version, created_s=at_s, created_by=by)
+
+        return await self._database.write(job)
+
+    async def document(self, version: int) -> dict[str, Any] | None:
+        """The document of a version (secrets masked); None when there is no such version."""
+        row = await self._database.read(lambda connection: connection.execute(_DOCUMENT, (version,)).fetchone())
+        return jsonio.loads(row[0]) if row else None
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What differs between two documents: slugs that were added, changed and removed, as `source web`."""
+    old, new = _by_name(before), _by_name(after)
+    return {
+        "added": sorted(new.keys() - old.keys()),
+        "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
+        "removed": sorted(old.keys() - new.keys()),
+    }
+
+
+def _by_name(content: Mapping[str, Any]) -> dict[str, Any]:
+    nouns = {"source": content.get("sources", []), "destination": content.get("destinations", [])}
+    return {f"{noun} {item['slug']}": item for noun, items in nouns.items() for item in items}
