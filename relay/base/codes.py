@@ -54,6 +54,7 @@ CODES: Final[dict[str, str]] = {
     "ENOTFOUND": "the receiver's name could not be resolved",
     "ETLS": "the TLS handshake with the receiver failed",
     "EPROTO": "the receiver's answer was not HTTP",
+    "EIO": "the disk is full or failing",
     "BAD_REQUEST": "the receiver refuses this payload",
     "redirect": "the receiver answered with a redirect, which relay does not follow",
     "bug": "relay's own code failed; re-send after the upgrade",

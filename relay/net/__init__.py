@@ -1,0 +1,1 @@
+"""Everything that leaves relay over HTTP: the client and the address guard."""
