@@ -66,13 +66,12 @@ class ArchiveSink:
 
     async def tick(self) -> None:
         """Finish files that are old, or whose hour is over."""
-        if any(self._is_due(file) for file in self._open.values()):
+        if any(self._is_due(file) for file in list(self._open.values())):
             await asyncio.to_thread(self._roll, only_due=True)
 
     async def close(self) -> None:
         """Finish every open file; calling it twice is harmless."""
         await asyncio.to_thread(self._roll, only_due=False)
-        self._stored.clear()
 
     def _write(self, events: Sequence[Numbered]) -> list[DeliveryError | None]:
         results: list[DeliveryError | None] = [None] * len(events)
