@@ -235,10 +235,11 @@ class Consumer(Protocol):
         attempts: Sequence[Attempt] = (),
         state: Mapping[str, Any] | None = None,
         derived: Sequence[Event] = (),
+        tally: Tally | None = None,
     ) -> None:
         """One transaction: cursor, rows, counters, journal, state. Returns after the commit; StoreError when the store is gone for good.
 
-        A full disk is waited out, not raised.
+        A full disk is waited out, not raised. `state` is a patch (None removes a key); `tally` is the router's, whose outcomes are not counted.
         """
         ...
 

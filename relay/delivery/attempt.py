@@ -1,0 +1,106 @@
+"""One attempt: units of one subscription become requests or a sink's write, and every unit gets an answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from relay.base.ids import delivery_key
+from relay.base.jsonio import dumps
+from relay.base.secret import MASK
+from relay.delivery.verdict import Verdict
+from relay.errors import DeliveryError, PayloadError
+from relay.kit.definition import Delivery
+from relay.kit.request import Request, Response, Transport
+from relay.kit.sink import Sink
+from relay.kit.steps import drive
+from relay.pipeline.compiled import CompiledDestination
+from relay.pipeline.decision import Unit
+
+log = structlog.get_logger("relay.delivery")
+
+KEPT_BODY_BYTES = 8_192
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back for one unit, and the last request that was sent for it."""
+
+    result: Response | Exception
+    request: Request | None = None
+
+
+OK = Response(200)
+
+
+async def attempt(units: Sequence[Unit], destination: CompiledDestination, transport: Transport, *, now_s: float) -> list[Answer]:
+    """Ask the action for its requests and send them; all units of a batch share the answer. Raises only on cancellation."""
+    action = units[0].action
+    assert action is not None
+    settings = destination.destination.settings
+    sent: list[Request] = []
+    last = OK
+
+    async def send(request: Request) -> Response:
+        nonlocal last
+        sent.append(request)
+        last = await transport.send(request)
+        return last
+
+    result: Response | Exception
+    try:
+        deliveries = [Delivery(unit.fields, unit.event, delivery_key(unit.event.source_id, unit.event.message_id), now_s) for unit in units]
+        if unit_batch := units[0].batch_key:
+            assert action.perform_batch is not None, unit_batch
+            performed = action.perform_batch(settings, deliveries)
+        else:
+            assert action.perform is not None
+            performed = action.perform(settings, deliveries[0])
+        if isinstance(performed, Request):
+            await send(performed)
+        else:
+            await drive(performed, send)
+        result = last
+    except (DeliveryError, PayloadError) as error:
+        result = error
+    except Exception as error:  # fence: a bug in an action is an outcome too, code "bug"
+        log.exception("action.failed", destination=destination.destination.slug, action=action.slug, message_id=units[0].event.message_id)
+        result = error
+    answer = Answer(result, sent[-1] if sent else None)
+    return [answer] * len(units)
+
+
+async def attempt_sink(units: Sequence[Unit], sink: Sink, destination: CompiledDestination) -> list[Answer]:
+    """Let the sink write; one answer per unit. Raises only on cancellation."""
+    try:
+        errors = await sink.write([(unit.seq, unit.event) for unit in units])
+    except DeliveryError as error:
+        return [Answer(error)] * len(units)
+    except Exception as error:  # fence: a bug in a sink is an outcome too
+        log.exception("sink.failed", destination=destination.destination.slug)
+        return [Answer(error)] * len(units)
+    return [Answer(error or OK) for error in errors]
+
+
+def detail_of(answer: Answer, verdict: Verdict) -> bytes:
+    """JSON of request and answer for people, secrets masked; kept with a failed unit."""
+    request = answer.request
+    shown = None
+    if request is not None:
+        shown = {
+            "method": request.method,
+            "url": masked_url(request),
+            "headers": {name: MASK if name.lower() in request.secrets else value for name, value in request.headers},
+            "body": request.body[:KEPT_BODY_BYTES].decode("utf-8", "replace"),
+        }
+    return dumps({"request": shown, "response": {"status": verdict.status, "body": verdict.sample.decode("utf-8", "replace")}})
+
+
+def masked_url(request: Request) -> str:
+    """The address without its secret query values; without its path when the address itself is the secret."""
+    if "url" in request.secrets:
+        scheme, _, rest = request.url.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}/{MASK}"
+    address, mark, query = request.url.partition("?")
+    parts = [f"{pair.partition('=')[0]}={MASK}" if pair.partition("=")[0].lower() in request.secrets else pair for pair in query.split("&")]
+    return address + mark + "&".join(parts)

@@ -1,0 +1,112 @@
+"""One consumer as its actor follows it: the scan position, what is settled but not yet committed, and the commit itself."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from relay.base.event import Event, event_of
+from relay.base.jsonio import dumps
+from relay.delivery.lanes import Item
+from relay.delivery.throttle import Throttle
+from relay.outbox.interface import Attempt, Consumer, Settlement
+from relay.outbox.ledger import WINDOW, mark
+
+UNSAVED_MAX = 1_000
+IDLE_MARK_S = 1.0
+
+
+class Stream:
+    """The live stream of a destination, or one replay of it."""
+
+    def __init__(self, consumer: Consumer, *, now_s: float) -> None:
+        cursor = consumer.cursor
+        self.consumer = consumer
+        self.name = consumer.name
+        self.mirror = replace(cursor)
+        """The cursor with everything that was handed to a settle, committed or not."""
+        self.scanned = cursor.pos
+        self.end = cursor.end
+        self.replay: Mapping[str, Any] | None = cursor.state.get("replay") if cursor.end is not None else None
+        self.pace = Throttle(float((self.replay or {}).get("rate") or 0))
+        self.open_rows = 0
+        self.settlements: list[Settlement] = []
+        self.attempts: list[Attempt] = []
+        self.after_commit: list[Item] = []
+        """Items whose end or row is in `settlements`: they go on when it is committed."""
+        self.only_skips = True
+        self.settling: asyncio.Task[None] | None = None
+        self._marked_s = now_s
+
+    @property
+    def may_scan(self) -> bool:
+        full = len(self.settlements) >= UNSAVED_MAX or self.scanned - self.mirror.pos >= WINDOW
+        return not full and (self.end is None or self.scanned < self.end)
+
+    @property
+    def is_over(self) -> bool:
+        """A replay whose range is settled and which has no open row."""
+        return self.end is not None and self.mirror.pos >= self.end and not self.open_rows and not self.settlements and not self.settling
+
+    def skip(self, first: int, last: int) -> None:
+        """Nothing between these seqs is for this destination."""
+        if last < first:
+            return
+        mark(self.mirror, first, last)
+        tail = self.settlements[-1] if self.settlements else None
+        if tail is not None and not tail.outcomes and tail.row is None and tail.last == first - 1:
+            tail.last = last
+        else:
+            self.settlements.append(Settlement(first, "", last=last))
+
+    def pass_over(self, upto: int) -> None:
+        """Everything up to `upto` was settled by somebody else (expired)."""
+        if upto > self.mirror.pos:
+            mark(self.mirror, self.mirror.pos + 1, upto)
+        self.scanned = max(self.scanned, upto)
+
+    def settle(self, settlement: Settlement, item: Item | None) -> None:
+        """Hand one outcome to the next commit; `item` goes on after it."""
+        if settlement.row is None:
+            mark(self.mirror, settlement.seq, settlement.seq)
+        self.settlements.append(settlement)
+        self.only_skips = False
+        if item is not None:
+            self.after_commit.append(item)
+
+    def wants_commit(self, now_s: float, patch: Mapping[str, Any] | None) -> bool:
+        if self.settling or not (self.settlements or self.attempts or patch):
+            return False
+        return bool(not self.only_skips or self.attempts or patch) or now_s - self._marked_s >= IDLE_MARK_S or len(self.settlements) > UNSAVED_MAX
+
+    def idle_mark_s(self) -> float:
+        """When skips alone are to be written (monotonic); infinity: there are none."""
+        return self._marked_s + IDLE_MARK_S if self.settlements and not self.settling else float("inf")
+
+    async def commit(self, now_s: float, patch: Mapping[str, Any] | None, done: Callable[[list[Item]], None]) -> None:
+        """Write everything that waits; `done` gets the items whose outcome is now on disk."""
+        settlements, attempts, items = self.settlements, self.attempts, self.after_commit
+        self.settlements, self.attempts, self.after_commit, self.only_skips = [], [], [], True
+        self._marked_s = now_s
+        await self.consumer.settle(settlements, attempts=attempts, state=patch)
+        done(items)
+
+    def wanted(self, event: Event) -> bool:
+        """Whether a replay's filter takes the event; the live stream takes all."""
+        spec = self.replay
+        if not spec:
+            return True
+        received_s = event.received_ms / 1000
+        return (
+            (not spec.get("source") or spec["source"] == event.source_id)
+            and received_s >= (spec.get("since_s") or 0)
+            and (not spec.get("until_s") or received_s < spec["until_s"])
+        )
+
+    def marked(self, event: Event) -> Event:
+        """The event as this stream sends it: a replayed one says so."""
+        if self.end is None or not event.body:
+            return event
+        context = event.payload.get("context")
+        payload = {**event.payload, "context": {**(context if isinstance(context, dict) else {}), "replay": True}}
+        return event_of(payload, event.source_id, event.received_ms, dumps(payload))

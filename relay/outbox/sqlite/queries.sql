@@ -1,0 +1,129 @@
+-- Named statements of the SQLite outbox. `:name` parameters; lists arrive as one JSON array. Each says which index it relies on.
+
+-- name: insert_log
+-- Completed with one (?,?,?,?,?,?,?) per event: one multi-row statement, never executemany.
+INSERT INTO log (seq, source, key1, key2, type, received_ms, body) VALUES
+
+-- name: events_after
+-- log primary key.
+SELECT seq, source, received_ms, body FROM log WHERE seq > :after ORDER BY seq LIMIT :limit
+
+-- name: events_at
+-- log primary key, one look-up per seq.
+SELECT seq, source, received_ms, body FROM log WHERE seq IN (SELECT value FROM json_each(:seqs))
+
+-- name: sources_between
+-- log primary key.
+SELECT seq, source FROM log WHERE seq BETWEEN :first AND :last ORDER BY seq
+
+-- name: seqs_of_keys
+-- log primary key over one slice; keys are compared row by row.
+SELECT seq FROM log WHERE seq > :after AND seq <= :upto
+  AND (key1 IN (SELECT value FROM json_each(:keys)) OR key2 IN (SELECT value FROM json_each(:keys)))
+
+-- name: tombstone
+UPDATE log SET type = 'deleted', key1 = NULL, key2 = NULL, body = x'' WHERE seq IN (SELECT value FROM json_each(:seqs))
+
+-- name: oldest
+SELECT min(seq) FROM log
+
+-- name: received_at
+-- log primary key: the first row at or after a seq.
+SELECT seq, received_ms FROM log WHERE seq >= :seq ORDER BY seq LIMIT 1
+
+-- name: delete_log
+-- log primary key; row_seq for the exception rows that still need an event.
+DELETE FROM log WHERE seq IN (
+  SELECT seq FROM log WHERE seq <= :upto AND NOT EXISTS (SELECT 1 FROM row WHERE row.seq = log.seq) ORDER BY seq LIMIT :limit)
+
+-- name: known
+-- dedup primary keys, one look-up per hash and generation.
+SELECT hash, seq FROM dedup_0 WHERE hash IN (SELECT value FROM json_each(:hashes))
+UNION ALL SELECT hash, seq FROM dedup_1 WHERE hash IN (SELECT value FROM json_each(:hashes))
+UNION ALL SELECT hash, seq FROM dedup_2 WHERE hash IN (SELECT value FROM json_each(:hashes))
+
+-- name: get_meta
+SELECT value FROM meta WHERE key = :key
+
+-- name: set_meta
+INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value
+
+-- name: source_ids
+SELECT DISTINCT source FROM tally
+
+-- name: cursor
+SELECT name, start, pos, ahead, "end", epoch, extra, skipped, late, doors, state FROM cursor WHERE name = :name
+
+-- name: cursors
+SELECT name, start, pos, ahead, "end", epoch, extra, skipped, late, doors, state FROM cursor ORDER BY name
+
+-- name: put_cursor
+INSERT OR REPLACE INTO cursor (name, start, pos, ahead, "end", epoch, extra, skipped, late, doors, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: delete_cursor
+DELETE FROM cursor WHERE name = :name
+
+-- name: delete_rows_of
+DELETE FROM row WHERE consumer = :name
+
+-- name: open_rows
+-- row primary key.
+SELECT seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, detail
+FROM row WHERE consumer = :name AND state <> 'dead' ORDER BY seq, sub
+
+-- name: rows_at
+-- row primary key.
+SELECT seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, detail
+FROM row WHERE consumer = :name AND seq IN (SELECT value FROM json_each(:seqs)) ORDER BY seq, sub
+
+-- name: rows_of
+-- row_seq.
+SELECT consumer, seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, detail FROM row WHERE seq = :seq
+
+-- name: dead_rows
+-- row_dead; `seqs` NULL: all.
+SELECT seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, detail
+FROM row WHERE consumer = :name AND state = 'dead' AND seq > :after AND (:code = '' OR code = :code) AND changed_s >= :since_s
+  AND (:until_s = 0 OR changed_s < :until_s) AND (:seqs IS NULL OR seq IN (SELECT value FROM json_each(:seqs)))
+ORDER BY seq, sub LIMIT :limit
+
+-- name: put_row
+INSERT OR REPLACE INTO row (consumer, seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, detail)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: delete_row
+DELETE FROM row WHERE consumer = ? AND seq = ? AND sub = ?
+
+-- name: count_rows
+-- row primary key.
+SELECT state, count(*), min(seq) FROM row WHERE consumer = :name GROUP BY state
+
+-- name: delete_dead_before
+-- row_dead, consumer by consumer.
+DELETE FROM row WHERE (consumer, seq, sub) IN (
+  SELECT row.consumer, row.seq, row.sub FROM cursor JOIN row ON row.consumer = cursor.name
+  WHERE row.state = 'dead' AND row.changed_s < :before_s LIMIT :limit)
+
+-- name: write_journal
+INSERT INTO journal (consumer, first, last, at_s, packed) VALUES (?, ?, ?, ?, ?)
+
+-- name: journal_of
+-- journal_consumer, consumer by consumer.
+SELECT journal.consumer, journal.packed FROM cursor JOIN journal ON journal.consumer = cursor.name
+WHERE journal.first <= :seq AND journal.last >= :seq ORDER BY journal.id
+
+-- name: delete_journal_before
+-- journal primary key: ids grow with time.
+DELETE FROM journal WHERE id IN (SELECT id FROM (SELECT id, at_s FROM journal ORDER BY id LIMIT 1000) WHERE at_s < :at_s)
+
+-- name: count
+INSERT INTO tally (minute, source, destination, stage, code, first, n) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (minute, source, destination, stage, code, first) DO UPDATE SET n = n + excluded.n
+
+-- name: tallies
+-- tally primary key.
+SELECT minute, source, destination, stage, code, first, n FROM tally WHERE minute >= :since AND minute < :until
+
+-- name: delete_tallies_before
+-- tally primary key.
+DELETE FROM tally WHERE minute < :minute

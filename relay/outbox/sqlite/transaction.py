@@ -1,0 +1,220 @@
+"""The SQLite transaction: rows of the database room's tables, as the outbox's values. Runs in the connection's own thread."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from relay.base.event import Event
+from relay.base.jsonio import dumps, loads
+from relay.observe.tallies import Tally, TallyKey
+from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, Row, Selection
+from relay.outbox.sqlite.statements import SQL
+
+INSERT_ROWS = 256
+"""Events in one INSERT; a fixed size keeps the statement cache warm."""
+_LOG_VALUES = "(?,?,?,?,?,?,?)"
+
+
+def _placeholders(values: str, count: int) -> str:
+    return ",".join([values] * count)
+
+
+def _json(values: Iterable[int] | Iterable[str]) -> str:
+    return dumps(list(values)).decode()
+
+
+def _row(values: Sequence[Any]) -> Row:
+    seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, detail = values
+    keys = tuple(key for key in (key1, key2) if key)
+    return Row(seq, sub, state, source, keys, attempts, first_s, due_s, bool(resend), code, status, changed_s, detail or b"")
+
+
+def _cursor(values: Sequence[Any]) -> Cursor:
+    name, start, pos, ahead, end, epoch, extra, skipped, late, doors, state = values
+    return Cursor(name, start, pos, int.from_bytes(ahead, "little"), end, epoch, extra, skipped, late, loads(doors), loads(state))
+
+
+class SqliteTransaction:
+    """Implements outbox.transaction.Transaction on one sqlite3 connection inside BEGIN IMMEDIATE (or a reader)."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+
+    def _meta(self, key: str) -> int:
+        found = self._execute(SQL["get_meta"], {"key": key}).fetchone()
+        return int(found[0]) if found else 0
+
+    def _set_meta(self, key: str, value: int) -> None:
+        self._execute(SQL["set_meta"], {"key": key, "value": value})
+
+    def head(self) -> int:
+        return self._meta("head")
+
+    def set_head(self, head: int) -> None:
+        self._set_meta("head", head)
+
+    # log
+
+    def insert(self, events: Sequence[tuple[int, Event]]) -> None:
+        for first in range(0, len(events), INSERT_ROWS):
+            chunk = events[first : first + INSERT_ROWS]
+            values: list[Any] = []
+            for seq, event in chunk:
+                keys = event.keys
+                values += (
+                    seq, event.source_id, keys[0] if keys else None, keys[1] if len(keys) > 1 else None, event.type, event.received_ms, event.body,
+                )  # fmt: skip
+            self._execute(f"{SQL['insert_log']} {_placeholders(_LOG_VALUES, len(chunk))}", values)
+
+    def events(self, after: int, limit: int, sources: frozenset[str] | None) -> tuple[list[Claim], int]:
+        rows = self._execute(SQL["events_after"], {"after": after, "limit": limit}).fetchall()
+        claims = [Claim(seq, Event.from_body(source, at, body)) for seq, source, at, body in rows if sources is None or source in sources]
+        return claims, rows[-1][0] if rows else after
+
+    def events_at(self, seqs: Sequence[int]) -> dict[int, Event]:
+        if not seqs:
+            return {}
+        rows = self._execute(SQL["events_at"], {"seqs": _json(seqs)})
+        return {seq: Event.from_body(source, at, body) for seq, source, at, body in rows}
+
+    def sources_between(self, first: int, last: int) -> list[tuple[int, str]]:
+        return self._execute(SQL["sources_between"], {"first": first, "last": last}).fetchall()
+
+    def tombstone(self, keys: Sequence[str], after: int, limit: int) -> tuple[list[int], int]:
+        upto = min(after + limit, self.head())
+        found = self._execute(SQL["seqs_of_keys"], {"after": after, "upto": upto, "keys": _json(keys)}).fetchall()
+        seqs = [seq for (seq,) in found]
+        self._execute(SQL["tombstone"], {"seqs": _json(seqs)})
+        return seqs, upto
+
+    def seq_before(self, received_ms: int) -> int:
+        """Bisects by seq: the log has no index on time, and seqs rise with it (but for clock steps)."""
+        low, high = self.oldest(), self.head() + 1
+        if not low:
+            return 0
+        while low < high:
+            middle = (low + high) // 2
+            found = self._execute(SQL["received_at"], {"seq": middle}).fetchone()
+            if found and found[1] < received_ms:
+                low = found[0] + 1
+            else:
+                high = middle
+        return low - 1
+
+    def delete_log(self, upto: int, limit: int) -> int:
+        return self._execute(SQL["delete_log"], {"upto": upto, "limit": limit}).rowcount
+
+    def oldest(self) -> int:
+        return self._execute(SQL["oldest"]).fetchone()[0] or 0
+
+    def source_ids(self) -> list[str]:
+        return [source for (source,) in self._execute(SQL["source_ids"])]
+
+    # dedup
+
+    def known(self, hashes: Sequence[int]) -> dict[int, int]:
+        return dict(self._execute(SQL["known"], {"hashes": _json(hashes)}).fetchall())
+
+    def remember(self, seq_by_hash: Mapping[int, int]) -> None:
+        table = f"dedup_{self._meta('dedup_current')}"
+        pairs = list(seq_by_hash.items())
+        for first in range(0, len(pairs), INSERT_ROWS):
+            chunk = pairs[first : first + INSERT_ROWS]
+            values = [value for pair in chunk for value in pair]
+            self._execute(f"INSERT OR REPLACE INTO {table} (hash, seq) VALUES {_placeholders('(?,?)', len(chunk))}", values)  # noqa: S608
+
+    def rotate(self) -> None:
+        oldest = (self._meta("dedup_current") + 1) % 3
+        self._execute(f"DELETE FROM dedup_{oldest}")  # noqa: S608 - a whole table: SQLite truncates it, no row by row
+        self._set_meta("dedup_current", oldest)
+
+    # cursors and rows
+
+    def cursor(self, name: str) -> Cursor | None:
+        found = self._execute(SQL["cursor"], {"name": name}).fetchone()
+        return _cursor(found) if found else None
+
+    def cursors(self) -> list[Cursor]:
+        return [_cursor(found) for found in self._execute(SQL["cursors"])]
+
+    def put_cursor(self, cursor: Cursor) -> None:
+        ahead = cursor.ahead.to_bytes((cursor.ahead.bit_length() + 7) // 8, "little")
+        self._execute(
+            SQL["put_cursor"],
+            (
+                cursor.name, cursor.start, cursor.pos, ahead, cursor.end, cursor.epoch, cursor.extra, cursor.skipped, cursor.late,
+                dumps(cursor.doors).decode(), dumps(cursor.state).decode(),
+            ),
+        )  # fmt: skip
+
+    def delete_cursor(self, name: str) -> None:
+        self._execute(SQL["delete_cursor"], {"name": name})
+        self._execute(SQL["delete_rows_of"], {"name": name})
+
+    def open_rows(self, name: str) -> list[Row]:
+        return [_row(found) for found in self._execute(SQL["open_rows"], {"name": name})]
+
+    def rows_at(self, name: str, seqs: Iterable[int]) -> list[Row]:
+        return [_row(found) for found in self._execute(SQL["rows_at"], {"name": name, "seqs": _json(seqs)})]
+
+    def rows_of(self, seq: int) -> list[tuple[str, Row]]:
+        return [(found[0], _row(found[1:])) for found in self._execute(SQL["rows_of"], {"seq": seq}).fetchall()]
+
+    def dead_rows(self, name: str, which: Selection, seqs: Sequence[int] | None, after: int, limit: int) -> list[Row]:
+        parameters = {
+            "name": name, "code": which.code, "since_s": which.since_s, "until_s": which.until_s, "after": after, "limit": limit,
+            "seqs": None if seqs is None else _json(seqs),
+        }  # fmt: skip
+        return [_row(found) for found in self._execute(SQL["dead_rows"], parameters)]
+
+    def put_rows(self, name: str, rows: Iterable[Row]) -> None:
+        for row in rows:
+            key1, key2 = (*row.keys, None, None)[:2]
+            self._execute(
+                SQL["put_row"],
+                (
+                    name, row.seq, row.subscription_id, row.state, row.source_id, key1, key2, row.attempts, row.first_s, row.due_s,
+                    row.resend, row.code, row.status, row.changed_s, row.detail,
+                ),
+            )  # fmt: skip
+
+    def delete_rows(self, name: str, keys: Iterable[tuple[int, str]]) -> None:
+        for seq, subscription_id in keys:
+            self._execute(SQL["delete_row"], (name, seq, subscription_id))
+
+    def count_rows(self, name: str) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for state, count, lowest in self._execute(SQL["count_rows"], {"name": name}):
+            counts[state] = count
+            if state != DEAD:
+                counts["oldest"] = min(counts.get("oldest", lowest), lowest)
+        return counts
+
+    def delete_dead_before(self, changed_s: float, limit: int) -> int:
+        return self._execute(SQL["delete_dead_before"], {"before_s": changed_s, "limit": limit}).rowcount
+
+    # journal and counts
+
+    def write_journal(self, name: str, attempts: Sequence[Attempt]) -> None:
+        seqs = [attempt.seq for attempt in attempts]
+        packed = dumps([tuple(attempt) for attempt in attempts])
+        self._execute(SQL["write_journal"], (name, min(seqs), max(seqs), attempts[-1].at_s, packed))
+
+    def journal_of(self, seq: int) -> list[tuple[str, Attempt]]:
+        packs = self._execute(SQL["journal_of"], {"seq": seq}).fetchall()
+        lines = [(name, Attempt(*line)) for name, packed in packs for line in loads(packed) if line[0] == seq]
+        return sorted(lines, key=lambda line: line[1].at_s)
+
+    def delete_journal_before(self, at_s: float) -> None:
+        self._execute(SQL["delete_journal_before"], {"at_s": at_s})
+
+    def count(self, tally: Mapping[TallyKey, int]) -> None:
+        for key, count in tally.items():
+            self._execute(SQL["count"], (*key, count))
+
+    def tallies(self, since_minute: int, until_minute: int) -> Tally:
+        rows = self._execute(SQL["tallies"], {"since": since_minute, "until": until_minute})
+        return {TallyKey._make((*row[:5], bool(row[5]))): row[6] for row in rows}
+
+    def delete_tallies_before(self, minute: int) -> None:
+        self._execute(SQL["delete_tallies_before"], {"minute": minute})

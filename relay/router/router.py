@@ -1,0 +1,62 @@
+"""The router: follows the log in order, runs the source side once, counts, and hands the results to the tail."""
+
+import asyncio
+from collections.abc import Sequence
+
+from relay.base.clock import Clock
+from relay.observe.tallies import Tally, TallyKey
+from relay.outbox.interface import ROUTER, Claim, Outbox, Settlement
+from relay.pipeline.compiled import Compiled, Current
+from relay.pipeline.decision import Sourced
+from relay.pipeline.source_side import source_side
+from relay.router.tail import Tail
+
+STEP_EVENTS = 1_000
+
+
+def source(claim: Claim, compiled: Compiled) -> Sourced:
+    """The source side of one stored event under one workspace version; pure, so an actor behind the tail runs it again."""
+    return source_side(claim.seq, claim.event, compiled.sources.get(claim.event.source_id))
+
+
+class Router:
+    """Runs until cancelled. Position, tallies and derived events of a step ride in one commit."""
+
+    def __init__(self, outbox: Outbox, current: Current, tail: Tail, clock: Clock) -> None:
+        self._outbox = outbox
+        self._current = current
+        self._tail = tail
+        self._clock = clock
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        consumer = await self._outbox.open(ROUTER)
+        self._outbox.on_append = lambda _: self._wake.set()
+        pos = consumer.cursor.pos
+        self._tail.start(pos)
+        while True:
+            self._wake.clear()
+            claims, upto = await consumer.read(pos, STEP_EVENTS)
+            if not claims:
+                await self._wake.wait()
+                continue
+            results = self.route(claims)
+            # The results are pure, so the actors need not wait for the commit of the counts.
+            self._tail.add(results)
+            derived = [event for result in results for event in result.derived]
+            await consumer.settle([Settlement(pos + 1, "", last=upto)], derived=derived, tally=self._tally(results))
+            pos = upto
+
+    def route(self, claims: Sequence[Claim]) -> list[Sourced]:
+        """One chunk under the one version it starts with."""
+        compiled = self._current.compiled
+        return [source(claim, compiled) for claim in claims]
+
+    def _tally(self, results: Sequence[Sourced]) -> Tally:
+        minute = int(self._clock.now() // 60)
+        counts: dict[tuple[str, str, str], int] = {}
+        for result in results:
+            event, drop = result.event, result.drop
+            key = (event.source_id, str(drop.door) if drop else "source", drop.code if drop else event.type)
+            counts[key] = counts.get(key, 0) + 1
+        return {TallyKey(minute, source_id, "", stage, code, True): count for (source_id, stage, code), count in counts.items()}
