@@ -1,0 +1,119 @@
+"""Tokens and the audit record, over their two tables.
+
+A token is 32 random bytes, shown once; what is stored is its SHA-256 (no slow hash: it has full entropy) and its first 8 characters, by which it is found.
+"""
+
+import hashlib
+import hmac
+import secrets
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+from relay.access.operator import Operator, Role
+from relay.base.clock import Clock
+from relay.errors import RequestError
+
+T = TypeVar("T")
+PREFIX_CHARS: Final = 8
+USED_EVERY_S: Final = 3600
+"""Last use is kept by the hour, so that a busy token costs one write an hour."""
+
+
+class WriteQueue(Protocol):
+    """What the store needs of the database."""
+
+    async def write(self, job: Callable[[sqlite3.Connection], T]) -> T: ...
+
+    async def read(self, job: Callable[[sqlite3.Connection], T]) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token without its secret."""
+
+    token_id: str
+    name: str
+    role: Role
+    prefix: str
+    created_s: float
+    expires_s: float | None
+    last_used_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One order: who did what to what."""
+
+    at_s: float
+    operator: str
+    action: str
+    """A verb with its room: `destination.hold`, `token.revoke`."""
+    subject: str
+    detail: str = ""
+
+
+class TokenStore:
+    """Every answer comes from the table, so a revoked token stops at once."""
+
+    def __init__(self, database: WriteQueue, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def new(self, name: str, role: Role, *, expires_s: float | None = None) -> tuple[Token, str]:
+        """Make a token; the second value is its text, which nobody can read again."""
+        text = secrets.token_urlsafe(32)
+        token = Token(secrets.token_hex(8), name, role, text[:PREFIX_CHARS], self._clock.now(), expires_s, None)
+        row = (token.token_id, name, role.value, token.prefix, _hash(text), token.created_s, expires_s)
+        await self._database.write(lambda connection: _insert(connection, row))
+        return token, text
+
+    async def ls(self) -> list[Token]:
+        """All tokens, oldest first."""
+        sql = "SELECT id, name, role, prefix, created_s, expires_s, last_used_s FROM token ORDER BY created_s, id"
+        rows = await self._database.read(lambda connection: connection.execute(sql).fetchall())
+        return [_token(row) for row in rows]
+
+    async def revoke(self, token_id: str) -> None:
+        """Raises RequestError 404 when there is none."""
+        gone = await self._database.write(lambda connection: connection.execute("DELETE FROM token WHERE id = ?", (token_id,)).rowcount)
+        if not gone:
+            raise RequestError(404, "not_found", "There is no such token.")
+
+    async def verify(self, text: str, address: str = "") -> Operator | None:
+        """Who holds this token; None: nobody does, or it has expired."""
+        if not text.isascii():  # ours all are; bytes that are no UTF-8 could not even be asked for
+            return None
+        prefix, given, now_s = text[:PREFIX_CHARS], _hash(text), self._clock.now()
+        sql = "SELECT id, name, role, prefix, created_s, expires_s, last_used_s, hash FROM token WHERE prefix = ?"
+        rows = await self._database.read(lambda connection: connection.execute(sql, (prefix,)).fetchall())
+        found = [_token(row) for row in rows if hmac.compare_digest(bytes(row[7]), given)]
+        if not found or (found[0].expires_s is not None and found[0].expires_s <= now_s):
+            return None
+        token = found[0]
+        if token.last_used_s is None or now_s - token.last_used_s >= USED_EVERY_S:
+            used = "UPDATE token SET last_used_s = ? WHERE id = ?"
+            await self._database.write(lambda connection: connection.execute(used, (now_s, token.token_id)).rowcount)
+        return Operator(token.token_id, token.name, token.role, address)
+
+    async def audit(self, record: AuditRecord) -> None:
+        """Keep one order."""
+        row = (record.at_s, record.operator, record.action, record.subject, record.detail)
+        await self._database.write(lambda connection: _insert_audit(connection, row))
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _insert(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    connection.execute("INSERT INTO token(id, name, role, prefix, hash, created_s, expires_s) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def _insert_audit(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    connection.execute("INSERT INTO audit(at_s, operator, action, subject, detail) VALUES (?, ?, ?, ?, ?)", row)
+
+
+def _token(row: tuple[Any, ...]) -> Token:
+    return Token(row[0], row[1], Role(row[2]), row[3], row[4], row[5], row[6])

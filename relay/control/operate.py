@@ -1,0 +1,195 @@
+"""Hold, resume, re-send, discard, and how every destination is doing."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from relay.access.operator import Operator
+from relay.access.store import AuditRecord
+from relay.base import jsonio
+from relay.base.clock import Clock
+from relay.errors import RequestError
+from relay.observe.facts import DestinationHeld, DestinationReleased
+from relay.observe.metrics import DestinationFigures
+from relay.observe.observer import Observer
+from relay.outbox.interface import ROUTER, Cursor, Outbox, Row, Selection
+from relay.outbox.ledger import destination_of
+from relay.pipeline.compiled import Current
+from relay.workspace.model import Destination
+
+State = dict[str, Any]
+DeadLetter = dict[str, Any]
+
+
+class Audit(Protocol):
+    """Where orders are kept."""
+
+    async def audit(self, record: AuditRecord) -> None: ...
+
+
+class Operations:
+    """Orders of a person. `refresh` is the supervisor's: it starts the streams of replays that have open rows again."""
+
+    def __init__(
+        self, *, outbox: Outbox, current: Current, access: Audit, clock: Clock, observer: Observer, refresh: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._outbox = outbox
+        self._current = current
+        self._access = access
+        self._clock = clock
+        self._observer = observer
+        self._refresh = refresh
+
+    async def hold(self, slug: str, by: Operator) -> None:
+        """Stop deliveries; entries wait until a person resumes."""
+        hold = {"by": "user", "code": "user", "since_s": self._clock.now(), "status": None, "sample": ""}
+        await self._set_state(slug, lambda state: state | {"hold": hold})
+        self._observer.emit(DestinationHeld(slug, by.name, "user"))
+        await self._audit(by, "destination.hold", slug)
+
+    async def resume(self, slug: str, by: Operator) -> None:
+        """Go on, whoever stopped it: the hold ends and the breaker is closed."""
+        closed = {"state": "closed", "since_s": self._clock.now(), "failures": 0, "probes": 0, "next_s": 0.0}
+        await self._set_state(slug, lambda state: {key: value for key, value in state.items() if key != "hold"} | {"breaker": closed})
+        self._observer.emit(DestinationReleased(slug, by.name))
+        await self._audit(by, "destination.resume", slug)
+
+    async def dead(self, to: str, which: Selection, limit: int) -> list[DeadLetter]:
+        """Dead letters, oldest first within a destination. `to` empty: of all destinations."""
+        letters: list[DeadLetter] = []
+        for name in await self._consumers(to):
+            if len(letters) >= limit:
+                break
+            found = await self._outbox.history.dead(name, which, limit=limit - len(letters))
+            letters += [{"destination": self._slug(name), "job": name if "#" in name else "", **_letter(row, event)} for row, event in found]
+        return letters
+
+    async def count_dead(self, to: str, which: Selection) -> int:
+        """How many dead letters a selection takes."""
+        return sum([await self._outbox.history.count_dead(name, which) for name in await self._consumers(to)])
+
+    async def resend(self, to: str, which: Selection, by: Operator) -> int:
+        """Open dead letters again; returns how many."""
+        names = await self._consumers(to)
+        count = sum([await self._outbox.resend(name, which) for name in names])
+        if any("#" in name for name in names):
+            await self._refresh()
+        await self._audit(by, "dead.resend", to or "*", f"{count} entries")
+        return count
+
+    async def discard(self, to: str, which: Selection, by: Operator) -> int:
+        """Throw dead letters away; returns how many."""
+        count = sum([await self._outbox.discard(name, which) for name in await self._consumers(to)])
+        await self._audit(by, "dead.discard", to or "*", f"{count} entries")
+        return count
+
+    async def destinations_overview(self) -> list[dict[str, Any]]:
+        """Every configured destination: its state and its books."""
+        return [await self._overview(one.destination) for one in self._current.compiled.destinations.values()]
+
+    async def figures(self) -> tuple[DestinationFigures, ...]:
+        """The same for the metrics."""
+        now_s = self._clock.now()
+        return tuple(
+            DestinationFigures(
+                one["slug"], one["state"], one["breaker"], one["accepted"], one["pending"], one["retry"], one["parked"], one["dead"],
+                max(0.0, now_s - one["oldest_s"]) if one["oldest_s"] else 0.0,
+            )
+            for one in await self.destinations_overview()
+        )  # fmt: skip
+
+    async def _overview(self, destination: Destination) -> dict[str, Any]:
+        cursor = await self._outbox.cursor(destination.destination_id)
+        told = {"slug": destination.slug, "name": destination.name, "type": destination.type, "enabled": destination.enabled}
+        told |= state_of(destination.enabled, cursor)
+        if cursor is None:  # configured, not yet started
+            empty = {"accepted": 0, "pending": 0, "retry": 0, "parked": 0, "dead": 0, "oldest_s": 0.0, "doors": {}, "balance_ok": True}
+            return told | empty
+        balance = await self._outbox.balance(cursor.name)
+        depth = await self._outbox.depth(cursor.name)
+        return told | {
+            "accepted": balance.accepted,
+            "pending": depth.pending,
+            "retry": depth.retry,
+            "parked": depth.parked,
+            "dead": depth.dead,
+            "oldest_s": depth.oldest_s,
+            "doors": plain_doors(balance.doors),
+            "balance_ok": balance.holds,
+        }
+
+    async def _set_state(self, slug: str, change: Callable[[State], State]) -> None:
+        destination = find_destination(self._current, slug)
+        try:
+            await self._outbox.set_state(destination.destination_id, change)
+        except KeyError as error:
+            raise RequestError(409, "not_started", f'Destination "{slug}" has not been started yet.') from error
+
+    async def _consumers(self, to: str) -> list[str]:
+        names = [name for name in await self._outbox.names() if destination_of(name) != ROUTER]
+        if not to:
+            return names
+        destination_id = find_destination(self._current, to).destination_id
+        return [name for name in names if destination_of(name) == destination_id]
+
+    def _slug(self, name: str) -> str:
+        known = self._current.compiled.destinations.get(destination_of(name))
+        return known.destination.slug if known else destination_of(name)
+
+    async def _audit(self, by: Operator, action: str, subject: str, detail: str = "") -> None:
+        await self._access.audit(AuditRecord(self._clock.now(), by.name, action, subject, detail))
+
+
+def find_destination(current: Current, slug: str) -> Destination:
+    """Raises RequestError 404 when no destination has the slug."""
+    for one in current.compiled.destinations.values():
+        if one.destination.slug == slug:
+            return one.destination
+    raise RequestError(404, "not_found", f'There is no destination "{slug}".')
+
+
+def state_of(enabled: bool, cursor: Cursor | None) -> dict[str, Any]:
+    """What a person should know first: does it deliver, and if not, since when and why."""
+    kept = cursor.state if cursor else {}
+    hold, breaker = kept.get("hold") or {}, kept.get("breaker") or {}
+    position = str(breaker.get("state", "closed"))
+    state = "disabled" if not enabled else "held" if hold else "running" if position == "closed" else "breaker_open"
+    since_s = hold.get("since_s") if hold else breaker.get("since_s") if state == "breaker_open" else None
+    return {
+        "state": state,
+        "breaker": position,
+        "held_by": hold.get("by"),
+        "hold_code": hold.get("code"),
+        "hold_status": hold.get("status"),
+        "since": since_s,
+        "sample": hold.get("sample"),
+    }
+
+
+def _letter(row: Row, event: Any) -> DeadLetter:
+    return {
+        "id": row.seq,
+        "subscription_id": row.subscription_id,
+        "message_id": event.message_id if event else "",
+        "type": event.type if event else "",
+        "name": event.name if event else "",
+        "source": row.source_id,
+        "code": row.code,
+        "status": row.status,
+        "attempts": row.attempts,
+        "first_s": row.first_s,
+        "changed_s": row.changed_s,
+        "detail": detail_of(row),
+    }
+
+
+def detail_of(row: Row) -> Any:
+    """The last failed attempt as kept with a row: `{request, response}`, secrets masked; None: nothing was kept."""
+    try:
+        return jsonio.loads(row.detail) if row.detail else None
+    except ValueError:
+        return row.detail.decode("utf-8", "replace")
+
+
+def plain_doors(doors: Mapping[str, int]) -> dict[str, int]:
+    """With keys that are plain text: JSON takes no enum as a key."""
+    return {str(door): count for door, count in doors.items()}

@@ -1,0 +1,135 @@
+"""Replay: stored events again to one destination, as a consumer of its own (`<destination>#<n>`) over a fixed range of the log."""
+
+import asyncio
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from relay.access.operator import Operator
+from relay.access.store import AuditRecord
+from relay.base.clock import Clock
+from relay.control.operate import Audit, find_destination, plain_doors
+from relay.errors import RequestError
+from relay.outbox.interface import ROUTER, Cursor, Outbox
+from relay.outbox.ledger import destination_of
+from relay.pipeline.compiled import Current
+
+
+class Streams(Protocol):
+    """Who runs the streams."""
+
+    async def refresh(self) -> None:
+        """Look at the outbox's names again and start what is new."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySpec:
+    """What to send again: received from `since_s` on, before `until_s` (0: until now). `rate`: events per second, 0: no limit of its own."""
+
+    to: str
+    since_s: float
+    until_s: float = 0.0
+    source: str = ""
+    """A source's slug; empty: all that the destination is connected to."""
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of the log, both ends included, and how many of its events are meant."""
+
+    first: int
+    last: int
+    total: int
+
+
+class Replays:
+    """Counts, starts and reports. What a replay is lies in its consumer's state, so it goes on after a restart."""
+
+    def __init__(self, *, outbox: Outbox, current: Current, supervisor: Streams, access: Audit, clock: Clock) -> None:
+        self._outbox = outbox
+        self._current = current
+        self._supervisor = supervisor
+        self._access = access
+        self._clock = clock
+        self._starting = asyncio.Lock()
+
+    async def count(self, spec: ReplaySpec) -> int:
+        """How many events `start` would send."""
+        return (await self._span(spec)).total
+
+    async def start(self, spec: ReplaySpec, by: Operator) -> str:
+        """Begin; returns the job's name. Raises RequestError 404 when nothing matches, 409 when the destination is switched off."""
+        destination = find_destination(self._current, spec.to)
+        if not destination.enabled:
+            raise RequestError(409, "destination_disabled", f'Destination "{spec.to}" is switched off.')
+        span = await self._span(spec)
+        if not span.total:
+            raise RequestError(404, "nothing_matched", "No stored event matches.")
+        replay = {**asdict(spec), "total": span.total, "by": by.name, "started_s": self._clock.now()}
+        async with self._starting:  # two at once would take the same number
+            name = f"{destination.destination_id}#{await self._next_number(destination.destination_id)}"
+            await self._outbox.create(name, at=span.first - 1, end=span.last, state={"replay": replay})
+        await self._access.audit(AuditRecord(self._clock.now(), by.name, "replay.start", spec.to, f"{name}: {span.total} events"))
+        await self._supervisor.refresh()
+        return name
+
+    async def jobs(self) -> list[dict[str, Any]]:
+        """Every replay that is known, with its progress."""
+        names = [name for name in await self._outbox.names() if "#" in name and destination_of(name) != ROUTER]
+        cursors = [cursor for name in names if (cursor := await self._outbox.cursor(name))]
+        return [await self._job(cursor) for cursor in cursors]
+
+    async def _job(self, cursor: Cursor) -> dict[str, Any]:
+        replay, doors, pending = cursor.state.get("replay", {}), plain_doors(cursor.doors), 0
+        try:
+            balance = await self._outbox.balance(cursor.name)
+            doors, pending = plain_doors(balance.doors), balance.pending
+        except KeyError:  # it was removed between the two reads
+            pass
+        total = int(replay.get("total", 0))
+        return {
+            "name": cursor.name,
+            "destination": self._slug(cursor.name),
+            "finished": not pending,
+            "held": bool(cursor.state.get("hold")),
+            "done": min(total, sum(doors.values())) if pending else total,
+            "total": total,
+            "pending": pending,
+            "doors": doors,
+            "by": replay.get("by", ""),
+            "started_s": replay.get("started_s", 0.0),
+            "spec": {key: replay.get(key) for key in ("since_s", "until_s", "source", "rate")},
+        }
+
+    def _slug(self, name: str) -> str:
+        known = self._current.compiled.destinations.get(destination_of(name))
+        return known.destination.slug if known else destination_of(name)
+
+    async def _span(self, spec: ReplaySpec) -> Span:
+        """The range ends at the live cursor: what is behind it will come anyway."""
+        destination = find_destination(self._current, spec.to)
+        sources = self._sources(spec, destination.source_ids)
+        cursor = await self._outbox.cursor(destination.destination_id)
+        first = last = total = 0
+        if cursor is None or not cursor.pos:
+            return Span(0, 0, 0)
+        async for page in self._outbox.history.scan(until=cursor.pos, since_s=spec.since_s, until_s=spec.until_s):
+            wanted = [seq for seq, event in page if event.source_id in sources and event.body and event.received_ms >= spec.since_s * 1000]
+            if wanted:
+                first, last, total = first or wanted[0], wanted[-1], total + len(wanted)
+        return Span(first, last, total)
+
+    def _sources(self, spec: ReplaySpec, connected: tuple[str, ...]) -> frozenset[str]:
+        if not spec.source:
+            return frozenset(connected)
+        named = [one.source_id for one in self._current.compiled.workspace.sources if one.slug == spec.source]
+        if not named:
+            raise RequestError(404, "not_found", f'There is no source "{spec.source}".')
+        if named[0] not in connected:
+            raise RequestError(409, "not_connected", f'Source "{spec.source}" is not connected to destination "{spec.to}".')
+        return frozenset(named)
+
+    async def _next_number(self, destination_id: str) -> int:
+        used = [int(name.partition("#")[2]) for name in await self._outbox.names() if name.startswith(f"{destination_id}#")]
+        return max(used, default=0) + 1

@@ -1,0 +1,150 @@
+"""The private application: health, metrics and the console's JSON, behind the gate; every error has one shape."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from relay.access.operator import Role
+from relay.access.store import TokenStore
+from relay.base.clock import Clock
+from relay.control.operate import Operations
+from relay.control.publish import Publisher
+from relay.control.replay import Replays
+from relay.control.story import Stories
+from relay.errors import ConfigError, Overloaded, Problem, RequestError, StoreError
+from relay.pipeline.compiled import Current
+from relay.web.auth import Gate, Handler, allowed
+from relay.web.console.dead import DeadRoutes
+from relay.web.console.destinations import DestinationRoutes
+from relay.web.console.events import EventRoutes
+from relay.web.console.tokens import TokenRoutes
+from relay.web.health import Health
+from relay.web.respond import json_answer
+
+log = structlog.get_logger("relay.web")
+
+BODY_MAX_BYTES: Final = 1_048_576
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What the `relay ready` line says."""
+
+    version: str
+    tracking_url: str
+    ui_url: str
+    started_s: float
+
+
+class ConsoleApi:
+    """All routes under /ui/api."""
+
+    def __init__(
+        self,
+        *,
+        ready: Callable[[], Ready],
+        current: Current,
+        operations: Operations,
+        replays: Replays,
+        stories: Stories,
+        publisher: Publisher,
+        tokens: TokenStore,
+        clock: Clock,
+    ) -> None:
+        self._ready = ready
+        self._current = current
+        self._operations = operations
+        self._publisher = publisher
+        self._parts = (
+            DestinationRoutes(operations, current),
+            DeadRoutes(operations, replays),
+            EventRoutes(stories),
+            TokenRoutes(tokens, clock),
+        )
+
+    def routes(self) -> list[web.RouteDef]:
+        own = [web.get("/ui/api/status", self.status), web.post("/ui/api/reload", self.reload)]
+        return own + [route for part in self._parts for route in part.routes()]
+
+    async def status(self, request: web.Request) -> web.Response:
+        by = allowed(request, Role.VIEWER)
+        ready = self._ready()
+        told: dict[str, Any] = {
+            "version": ready.version,
+            "tracking_url": ready.tracking_url,
+            "ui_url": ready.ui_url,
+            "started_s": ready.started_s,
+            "workspace_version": self._current.compiled.version,
+            "warnings": [_problem(one) for one in self._publisher.warnings],
+            "role": by.role,
+            "destinations": await self._operations.destinations_overview(),
+        }
+        return json_answer(told)
+
+    async def reload(self, request: web.Request) -> web.Response:
+        workspace = await self._publisher.reload(allowed(request, Role.OPERATOR))
+        return json_answer({"workspace_version": workspace.version, "warnings": [_problem(one) for one in self._publisher.warnings]})
+
+
+def private_app(*, api: ConsoleApi, health: Health, gate: Gate) -> web.Application:
+    """The application of the private listener."""
+    app = web.Application(middlewares=[errors, gate.middleware], client_max_size=BODY_MAX_BYTES)
+    app.add_routes([web.get("/", _front), *health.routes(), *api.routes()])
+    return app
+
+
+async def _front(request: web.Request) -> web.Response:
+    routes = {f"{route.method} {route.resource.canonical}" for route in request.app.router.routes() if route.resource and route.method != "HEAD"}
+    return web.Response(text="relay\n\n" + "\n".join(sorted(routes, key=lambda text: text.partition(" ")[::-1])) + "\n")
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+    """Every failure as `{"error": {"code", "message"}}`, and the security headers on every answer."""
+    response = await _answered(request, handler)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except RequestError as error:
+        log.debug("request.refused", status=error.status, code=error.code, path=request.path)
+        return _refusal(error.status, error.code, error.message)
+    except ConfigError as error:
+        return _refusal(400, error.code, error.message, problems=[_problem(one) for one in error.problems])
+    except Overloaded as error:
+        return _refusal(429, error.code, error.message, retry_after_s=error.retry_after_s)
+    except StoreError as error:
+        return _refusal(503, error.code, error.message, retry_after_s=error.retry_after_s)
+    except web.HTTPException as error:
+        code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(error.status, "bad_request")
+        return _refusal(error.status, code, error.reason)
+    except Exception:  # fence: web middleware; the caller learns nothing of the inside
+        log.exception("request.failed", path=request.path, method=request.method)
+        return _refusal(500, "internal", "relay failed; the log says why.")
+
+
+def _refusal(status: int, code: str, message: str, *, retry_after_s: int = 0, **more: Any) -> web.Response:
+    response = json_answer({"error": {"code": code, "message": message, **more}}, status=status)
+    if retry_after_s:
+        response.headers["Retry-After"] = str(retry_after_s)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    place = problem.place
+    return {"message": problem.message, "file": place.file if place else "", "line": place.line if place else 0, "remedy": problem.remedy}
