@@ -1,0 +1,169 @@
+"""`relay dead`: dead letters, chosen by filter or id. Re-send and discard count first and ask."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from relay.cli import exits
+from relay.cli.moments import Moment, show_moment
+from relay.cli.output import Output, agree, output_options
+from relay.cli.remote import Remote, remote_options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def selection_options(command: F) -> F:
+    """Add --to --code --since and ids, handed to the command as `which`, in the console's words."""
+
+    @click.argument("message_ids", nargs=-1, metavar="[MESSAGE_ID]...")
+    @click.option("--to", metavar="DEST", help="Only of this destination.")
+    @click.option("--code", help="Only with this code, for example BAD_REQUEST or 404.")
+    @click.option("--since", type=Moment(), metavar="TIME", help="Only what died since: 24h, 7d or an ISO time.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, message_ids: tuple[str, ...], to: str | None, code: str | None, since: float | None, **kwargs: Any) -> Any:
+        return command(*args, which={"to": to, "code": code, "since_s": since, "message_ids": list(message_ids)}, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+@click.group()
+def dead() -> None:
+    """List, show, re-send or discard dead letters.
+
+    \b
+    relay dead ls --to orders --since 24h
+    relay dead resend --to orders --code 404
+    """
+
+
+@dead.command()
+@selection_options
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most rows.")
+@remote_options
+@output_options
+def ls(which: Mapping[str, Any], limit: int, remote: Remote, out: Output) -> int:
+    """List dead letters, one line each.
+
+    \b
+    relay dead ls --to orders
+    relay dead ls --code BAD_REQUEST --since 24h --json
+    """
+    rows = letters(remote, which, limit)
+    if out.json:
+        out.document({"dead": rows})
+    elif rows:
+        out.table(
+            ["DESTINATION", "MESSAGE ID", "TYPE", "NAME", "CODE", "STATUS", "ATTEMPTS", "DIED"],
+            [
+                [
+                    *(_cell(row, key) for key in ("destination", "message_id", "type", "name", "code", "status", "attempts")),
+                    show_moment(row.get("died_s")),
+                ]
+                for row in rows
+            ],
+        )
+        if len(rows) == limit:
+            out.talk(f"The first {limit:,} are shown; --limit shows more.")
+    return exits.DONE if rows else _nothing(out)
+
+
+@dead.command()
+@selection_options
+@remote_options
+@output_options
+def show(which: Mapping[str, Any], remote: Remote, out: Output) -> int:
+    """Show dead letters in full: cause, request, answer.
+
+    \b
+    relay dead show 3f0c9a52-7b1e-4f5d
+    relay dead show --to orders --since 1h
+    """
+    rows = letters(remote, which, 100)
+    if out.json:
+        out.document({"dead": rows})
+        return exits.DONE if rows else exits.NO_MATCH
+    for row in rows:
+        out.line(f"{_cell(row, 'message_id')} to {_cell(row, 'destination')}")
+        for key in ("source", "type", "name", "subscription", "code", "status", "attempts"):
+            out.line(f"  {key:<16}{_cell(row, key)}")
+        out.line(f"  {'first attempt':<16}{show_moment(row.get('first_s'))}")
+        out.line(f"  {'died':<16}{show_moment(row.get('died_s'))}")
+        if row.get("detail"):
+            _show_detail(row["detail"], out)
+    return exits.DONE if rows else _nothing(out)
+
+
+@dead.command()
+@selection_options
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@remote_options
+@output_options
+def resend(which: Mapping[str, Any], dry_run: bool, yes: bool, remote: Remote, out: Output) -> int:
+    """Send dead letters again, with attempts counted from one.
+
+    \b
+    relay dead resend --to orders --code 404
+    relay dead resend --to orders --since 24h --yes
+    """
+    return _change("resend", "Re-send", "sent again", which, dry_run, yes, remote, out)
+
+
+@dead.command()
+@selection_options
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@remote_options
+@output_options
+def discard(which: Mapping[str, Any], dry_run: bool, yes: bool, remote: Remote, out: Output) -> int:
+    """Throw dead letters away, for good.
+
+    \b
+    relay dead discard --to orders --code BAD_REQUEST
+    relay dead discard 3f0c9a52-7b1e-4f5d --yes
+    """
+    return _change("discard", "Discard", "discarded", which, dry_run, yes, remote, out)
+
+
+def letters(remote: Remote, which: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+    """The dead letters that `which` chooses."""
+    query = {"to": which["to"], "code": which["code"], "since_s": which["since_s"], "message_id": which["message_ids"]}
+    rows: list[dict[str, Any]] = remote.get("dead", **query, limit=limit)["dead"]
+    return rows
+
+
+def _change(verb: str, title: str, past: str, which: Mapping[str, Any], dry_run: bool, yes: bool, remote: Remote, out: Output) -> int:
+    if not any(which.values()):
+        raise exits.Failure(exits.USAGE, f"Say which dead letters to {verb}: --to, --code, --since or message ids.")
+    wanted = {key: value for key, value in which.items() if value}
+    count = int(remote.post(f"dead/{verb}", wanted | {"dry_run": True})["count"])
+    if count and not dry_run:
+        agree(f"{title} {exits.count_of(count, 'dead letter')}?", yes=yes)
+        count = int(remote.post(f"dead/{verb}", wanted | {"dry_run": False})["count"])
+    if out.json:
+        out.document({"count": count, "dry_run": dry_run})
+        return exits.DONE if count else exits.NO_MATCH
+    if not count:
+        return _nothing(out)
+    would = "would be " if dry_run else ""
+    out.talk(f"{exits.count_of(count, 'dead letter')} {would}{past}.")
+    return exits.DONE
+
+
+def _nothing(out: Output) -> int:
+    out.talk("No dead letter matches.")
+    return exits.NO_MATCH
+
+
+def _cell(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key)
+    return "-" if value in (None, "") else str(value)
+
+
+def _show_detail(detail: Any, out: Output) -> None:
+    from relay.cli.output import to_json
+
+    for line in to_json(detail).splitlines() if not isinstance(detail, str) else detail.splitlines():
+        out.line(f"  | {line}")

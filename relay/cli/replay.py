@@ -1,0 +1,110 @@
+"""`relay replay`: stored events again, as a job of the server that survives this command."""
+
+import time
+from typing import Any, Final
+
+import click
+
+from relay.cli import exits
+from relay.cli.moments import Moment, show_moment
+from relay.cli.output import Output, agree, output_options
+from relay.cli.progress import Progress
+from relay.cli.remote import Remote, remote_options
+
+POLL_S: Final = 0.5
+
+
+@click.command()
+@click.option("--to", metavar="DEST", help="The destination that gets the events.")
+@click.option("--since", type=Moment(), metavar="TIME", help="Events received since: 24h, 7d or an ISO time.")
+@click.option("--until", type=Moment(), metavar="TIME", help="Events received until; now when left out.")
+@click.option("--source", metavar="SLUG", help="Only events of this source.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Most events a second.")
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--wait", is_flag=True, help="Wait for the end; exit 5 when an event ended dead.")
+@click.option("--job", metavar="ID", help="Look at a replay that was started before (with --wait: wait for it).")
+@remote_options
+@output_options
+def replay(
+    to: str | None, since: float | None, until: float | None, source: str | None, rate: float | None,
+    dry_run: bool, yes: bool, wait: bool, job: str | None, remote: Remote, out: Output,
+) -> int:  # fmt: skip
+    """Send stored events to a destination again, with the message ids that they had.
+
+    \b
+    relay replay --to orders --since 24h
+    relay replay --to orders --since 2026-01-31T00:00:00Z --until 6h --rate 50 --yes --wait
+    """
+    if job is not None:
+        return _follow(remote, job, out) if wait else _show(remote, job, out)
+    if to is None or since is None:
+        raise exits.Failure(exits.USAGE, "A replay needs --to and --since.", "For example: relay replay --to orders --since 24h")
+    wanted = {"to": to, "since_s": since, "until_s": until, "source": source, "rate": rate}
+    wanted = {key: value for key, value in wanted.items() if value is not None}
+    count = int(remote.post("replay", wanted | {"dry_run": True})["count"])
+    if not count or dry_run:
+        return _counted(count, to, out)
+    agree(f"Send {exits.count_of(count, 'event')} received since {show_moment(since)} to {to} again?", yes=yes)
+    started = remote.post("replay", wanted | {"dry_run": False})
+    name = str(started["job"])
+    if wait:
+        return _follow(remote, name, out)
+    if out.json:
+        out.document(started)
+    else:
+        out.line(name)
+        out.talk(f"The replay of {exits.count_of(count, 'event')} runs. `relay replay --job {name} --wait` follows it.")
+    return exits.DONE
+
+
+def _counted(count: int, to: str, out: Output) -> int:
+    if out.json:
+        out.document({"count": count, "dry_run": True})
+    else:
+        out.talk(f"{exits.count_of(count, 'event')} would be sent to {to}." if count else "No stored event matches.")
+    return exits.DONE if count else exits.NO_MATCH
+
+
+def _find(remote: Remote, name: str) -> dict[str, Any] | None:
+    jobs: list[dict[str, Any]] = remote.get("jobs")["jobs"]
+    return next((job for job in jobs if job["job"] == name), None)
+
+
+def _job(remote: Remote, name: str) -> dict[str, Any]:
+    job = _find(remote, name)
+    if job is None:
+        raise exits.Failure(exits.NO_MATCH, f"there is no replay {name!r}")
+    return job
+
+
+def _show(remote: Remote, name: str, out: Output) -> int:
+    job = _job(remote, name)
+    if out.json:
+        out.document(job)
+    else:
+        out.line(f"{name} to {job.get('to', '-')}: {_settled(job):,} of {job.get('total', 0):,}, {job['state']}")
+    return exits.DONE
+
+
+def _follow(remote: Remote, name: str, out: Output) -> int:
+    """Wait for the end. A job that is known and then gone has ended; one that is held is waited for, and said."""
+    job, held = _job(remote, name), False
+    with Progress(f"replay to {job.get('to', name)}", silent=out.quiet) as progress:
+        while job["state"] != "done":
+            progress.show(_settled(job), int(job.get("total", 0)))
+            if job["state"] == "held" and not held:
+                held = True
+                out.warn(f"the destination is held; `relay resume {job.get('to', name)}` lets the replay go on.")
+            time.sleep(POLL_S)
+            job = _find(remote, name) or job | {"state": "done"}
+    dead = int((job.get("doors") or {}).get("dead") or 0)
+    if out.json:
+        out.document(job)
+    else:
+        out.talk(f"{name}: {_settled(job):,} done" + (f", {dead:,} ended dead." if dead else "."))
+    return exits.ENDED_DEAD if dead else exits.DONE
+
+
+def _settled(job: dict[str, Any]) -> int:
+    return int(job.get("settled") or sum((job.get("doors") or {}).values()))
