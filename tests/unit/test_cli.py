@@ -16,7 +16,11 @@ from relay.cli.checkup import of_data_folder
 from relay.cli.doctor import of_destinations
 from relay.cli.moments import parse_moment_s, parse_span_s, show_span
 from relay.cli.output import wants_color
+from relay.cli.progress import Progress
 from relay.cli.send import batches, build_message, pairs, read_messages
+from relay.database.connect import open_writer
+from relay.database.folder import hold_lock
+from relay.database.migrate import load_steps
 from relay.errors import ConfigError, DamagedError, LockedError, Overloaded, RequestError, StoreError
 
 GOOD = """
@@ -357,3 +361,48 @@ def test_doctor_judges_each_destination(changes, state):
     (finding,) = of_destinations([one], 10_000.0)
     assert finding.state == state
     assert bool(finding.remedy) is (state != "ok")
+
+
+@pytest.fixture
+def database(home):
+    """A data folder with a real database in it."""
+    folder = home / "relay-data"
+    folder.mkdir(mode=0o700)
+    open_writer(folder / "relay.db", durability="full", steps=load_steps()).close()
+    return folder / "relay.db"
+
+
+def test_a_backup_can_be_restored_and_a_database_recovered(database, home, capsys):
+    assert main(["backup", "copy.db", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] == (home / "copy.db").stat().st_size
+    assert main(["restore", "copy.db"]) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert main(["restore", "copy.db", "--yes", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert Path(answer["kept"]).exists()
+    assert main(["recover", "--json"]) == 0
+    assert "log" in json.loads(capsys.readouterr().out)["rows"]
+
+
+def test_restore_and_recover_refuse_while_a_relay_holds_the_folder(database, home, capsys):
+    assert main(["backup", "copy.db"]) == 0
+    handle = hold_lock(database.parent)
+    assert main(["restore", "copy.db", "--yes"]) == 3
+    assert main(["recover"]) == 3
+    os.close(handle)
+    assert f"pid {os.getpid()}" in capsys.readouterr().err
+
+
+def test_a_damaged_backup_is_not_restored(database, home, capsys):
+    (home / "copy.db").write_bytes(b"no database at all" * 100)
+    before = database.read_bytes()
+    assert main(["restore", "copy.db", "--yes"]) == 65
+    assert database.read_bytes() == before
+
+
+def test_work_without_a_terminal_is_told_in_lines(capsys, monkeypatch):
+    monkeypatch.setattr("relay.cli.progress.QUIET_S", 0.0)
+    with Progress("sending", silent=False) as progress:
+        for done in (10, 20, 30):
+            progress.show(done, 100)
+    assert capsys.readouterr().err.count("sending: 10 of 100") == 1
