@@ -1,0 +1,168 @@
+"""The normalisation stage: a valid message becomes what every later room reads. Pure (the time of arrival is handed in), works in place.
+
+It fills and mends, it never judges: ids become strings, the four times become one form, batch defaults go under the item's own values, and
+the facts of the request fill `context` for client-side calls. Runs before the commit for each event, hence the plain code.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+BROWSER_LIBRARIES = frozenset({"analytics.js"})
+MOBILE_LIBRARIES = frozenset(
+    {
+        "analytics-ios", "analytics-android", "analytics-kotlin", "analytics-swift", "analytics-react-native", "analytics-flutter",
+        "@segment/analytics-react-native", "analytics_flutter",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Facts of the request that brought the messages."""
+
+    ip: str = ""
+    user_agent: str = ""
+    is_browser_side: bool = False
+    """It came with an `Origin`, or is a pixel."""
+
+
+@dataclass(slots=True, eq=False)
+class Arrival:
+    """What all messages of one request share. `context`, `integrations`: the batch's defaults, objects or None."""
+
+    received: datetime
+    received_text: str
+    client: Client
+    context: dict[str, Any] | None
+    integrations: dict[str, Any] | None
+    sent: datetime | None
+    sent_text: str
+    new_id: Callable[[], str]
+
+
+def normalize(message: dict[str, Any], arrival: Arrival) -> None:
+    """Normalise a message that `validate.problem_of` found good."""
+    get = message.get
+    for field in ("userId", "anonymousId", "groupId", "previousId", "messageId"):
+        value = get(field)
+        if value.__class__ is str and value:
+            continue
+        if value is None or value == "":
+            message.pop(field, None)
+        elif value.__class__ is int or value.__class__ is float:
+            message[field] = _number_text(value)
+    if "messageId" not in message:
+        message["messageId"] = arrival.new_id()
+    message.pop("writeKey", None)
+    if arrival.integrations is not None:
+        own = get("integrations")
+        message["integrations"] = {**arrival.integrations, **own} if own else arrival.integrations
+    elif "integrations" in message and message["integrations"] is None:
+        del message["integrations"]
+    _fill_context(message, arrival)
+    _set_times(message, arrival)
+    message["version"] = 2
+
+
+def _fill_context(message: dict[str, Any], arrival: Arrival) -> None:
+    """`context.ip` and `userAgent` for client-side calls only: for a server library they would be the customer's own backend."""
+    context: dict[str, Any] | None = message.get("context")
+    if arrival.context is not None:
+        context = message["context"] = merged(arrival.context, context or {})
+    elif context is None:
+        context = message["context"] = {}
+    client, channel = arrival.client, "browser" if arrival.client.is_browser_side else "server"
+    library = context.get("library")
+    if library.__class__ is dict:
+        name = library.get("name")
+        if name.__class__ is str:
+            channel = "browser" if name in BROWSER_LIBRARIES else "mobile" if name in MOBILE_LIBRARIES else channel
+    if channel != "server" or context.get("direct") is True:
+        if "ip" not in context and client.ip:
+            context["ip"] = client.ip
+        if "userAgent" not in context and client.user_agent:
+            context["userAgent"] = client.user_agent
+    if not message.get("channel"):
+        message["channel"] = channel
+
+
+def _set_times(message: dict[str, Any], arrival: Arrival) -> None:
+    """timestamp = receivedAt - (sentAt - originalTimestamp): removes the device's clock skew, keeps imports of old events right."""
+    sent, sent_text = arrival.sent, arrival.sent_text
+    own = message.get("sentAt")
+    if own is not None:
+        own_sent, own_text = parse_time(own)
+        if own_sent is not None:
+            sent, sent_text = own_sent, own_text
+    original, original_text = None, ""
+    if (text := message.get("originalTimestamp")) is not None:
+        original, original_text = parse_time(text)
+    if original is None and (text := message.get("timestamp")) is not None:
+        original, original_text = parse_time(text)
+    timestamp = arrival.received_text
+    if original is None:
+        message.pop("originalTimestamp", None)
+    else:
+        message["originalTimestamp"] = timestamp = original_text
+        if sent is not None:
+            try:
+                timestamp = _text_of(arrival.received - (sent - original))
+            except OverflowError:
+                timestamp = original_text
+    if sent is None:
+        message.pop("sentAt", None)
+    else:
+        message["sentAt"] = sent_text
+    message["timestamp"] = timestamp
+    message["receivedAt"] = arrival.received_text
+
+
+def parse_time(text: Any) -> tuple[datetime | None, str]:
+    """An ISO 8601 time as (aware datetime, its UTC text with milliseconds); (None, "") when it is none. No offset: UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if text[4:11:3] == "--T" and text[19:20] == ".":  # what JavaScript and Python print is taken as it is, or cut
+            size = len(text)
+            if size == 24 and text[23] == "Z":
+                return moment, text
+            if (size == 32 or size == 29) and text[-6:] == "+00:00":
+                return moment, f"{text[:23]}Z"
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return moment, _text_of(moment)
+    except (ValueError, TypeError, OverflowError):
+        return None, ""
+
+
+def time_text(unix_ms: int) -> str:
+    """Unix time in ms as ISO 8601, UTC, with milliseconds."""
+    return _text_of(EPOCH + timedelta(milliseconds=unix_ms))
+
+
+def _text_of(moment: datetime) -> str:
+    since = moment - EPOCH
+    return f"{_second_text(since.days, since.seconds)}.{since.microseconds // 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second_text(days: int, seconds: int) -> str:
+    """The part that the events of one second share; printing it anew would cost more than all other time work."""
+    return (EPOCH + timedelta(days=days, seconds=seconds)).isoformat()[:19]
+
+
+def merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`own` over `defaults`, objects merged key by key; a new object, its parts may be shared."""
+    result = dict(defaults)
+    for key, value in own.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if below.__class__ is dict and value.__class__ is dict else value
+    return result
+
+
+def _number_text(value: float) -> str:
+    """A number as JavaScript would put it into a string: 7.0 is "7"."""
+    return str(int(value)) if value.__class__ is float and value.is_integer() and abs(value) < 1e21 else str(value)
