@@ -35,9 +35,21 @@ class SqliteThread:
         self._connection: aiosqlite.Connection | None = None
 
     async def connect(self, factory: Callable[[], sqlite3.Connection]) -> None:
-        connection = aiosqlite.Connection(factory, iter_chunk_size=64)
+        failed: list[BaseException] = []
+
+        def make() -> sqlite3.Connection:
+            try:
+                return factory()
+            except BaseException as error:  # aiosqlite does not wait for its thread when this raises; so it gets a stand-in, closed below
+                failed.append(error)
+                return sqlite3.connect(":memory:")
+
+        connection = aiosqlite.Connection(make, iter_chunk_size=64)
         connection._thread.daemon = True  # a process that must end (dead disk) is not held up by a thread in a system call
         await connection
+        if failed:
+            await connection.close()
+            raise failed[0]
         self._connection = connection
 
     async def run(self, fn: Callable[[sqlite3.Connection], T]) -> T:
