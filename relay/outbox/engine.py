@@ -25,6 +25,7 @@ from relay.outbox.interface import (
     Claim,
     Cursor,
     Depth,
+    History,
     Pressure,
     Row,
     Selection,
@@ -100,7 +101,7 @@ class LedgerOutbox:
         self._consumers: dict[str, LedgerConsumer] = {}
         self._waiting_bytes = 0
         self.totals = Totals()
-        self.history = LedgerHistory(store)
+        self.history: History = LedgerHistory(store)
         self.on_append: Callable[[int], None] | None = None
         self.reserve = ""
         """Why ingest is closed although writing works (disk reserve, budget); set by the upkeep."""

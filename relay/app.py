@@ -1,0 +1,417 @@
+"""The composition root: builds every part, hands in the seams, owns the order of start and stop. The only wiring.
+
+Start: configuration, data folder (lock), database, workspace, actors, router, listeners, then ready. Stop: not ready, no new
+requests, no new attempts, drain, write, checkpoint. A dead writer ends the process (74): a server that cannot write must not answer.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from relay import __version__
+from relay.access.operator import SIGNAL
+from relay.access.store import TokenStore
+from relay.base.chance import Chance, SystemChance
+from relay.base.clock import Clock, SystemClock
+from relay.base.secret import Secret
+from relay.base.tasks import spawn
+from relay.config.settings import Settings, parse_listen
+from relay.control.operate import Operations
+from relay.control.publish import Publisher
+from relay.control.replay import Replays
+from relay.control.story import Stories
+from relay.control.upkeep import Budget, Upkeep
+from relay.database.database import Database
+from relay.database.folder import DataFolder
+from relay.delivery.supervisor import Supervisor, Supplies
+from relay.destinations import load_catalog
+from relay.errors import ConfigError, Problem
+from relay.kit.request import Transport
+from relay.kit.sink import Sink, SinkContext
+from relay.net.client import HttpTransport
+from relay.observe import logs
+from relay.observe.metrics import Metrics, Snapshot
+from relay.observe.observer import Observer
+from relay.observe.systemd import notify, watchdog_s
+from relay.outbox.engine import LedgerOutbox, Limits
+from relay.outbox.interface import ROUTER
+from relay.outbox.operations import Keep
+from relay.outbox.sqlite import open_outbox
+from relay.pipeline.compiled import Compiled, CompiledDestination, Current, compile_workspace
+from relay.router.feed import TailFeed
+from relay.router.router import Router
+from relay.router.tail import Tail
+from relay.web.auth import Gate
+from relay.web.console.app import ConsoleApi, Ready, private_app
+from relay.web.health import Health, Heartbeat
+from relay.web.server import Guards, Listener
+from relay.web.tracking.ingest import TrackingApi, TrackingLimits
+from relay.workspace.assemble import Loaded, load, setting_digest
+from relay.workspace.model import Destination, Workspace
+from relay.workspace.store import WorkspaceStore
+
+log = structlog.get_logger("relay.app")
+
+PLACEHOLDER_KEY = "wk_to_be_made"
+SLOW_COMMIT_S = 2.0
+REQUESTS_END_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What `relay serve` was told."""
+
+    config: Path | None = None
+    data: Path | None = None
+    listen: str | None = None
+    ui_listen: str | None = None
+    overrides: tuple[str, ...] = ()
+
+    def settings(self) -> tuple[str, ...]:
+        """The options as overrides: they win over everything."""
+        given = {"store.data_dir": str(self.data) if self.data else None, "server.listen": self.listen, "ui.listen": self.ui_listen}
+        return (*self.overrides, *(f"{key}={value}" for key, value in given.items() if value is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """Where tests hand in another clock, chance or network; left out: the real ones."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    chance: Chance = field(default_factory=SystemChance)
+    open_transport: Callable[[Destination], Transport] = lambda model: HttpTransport(model.allow_private, model.timeout_s)
+
+
+class App:
+    """One running relay. Made by `build`; `start`, then `stop`."""
+
+    def __init__(self, options: ServeOptions, loaded: Loaded, folder: DataFolder, environment: Mapping[str, str], seams: Seams) -> None:
+        self._options = options
+        self._environment = environment
+        self._loaded = loaded
+        self._folder = folder
+        self._seams = seams
+        self._catalog = load_catalog()
+        self._stopping = False
+        self._ready = False
+        self._router_task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.settings: Settings = loaded.settings
+        self.exit_code = 0
+        self.ended = asyncio.Event()
+        """Set when the app cannot go on (the writer died, the router crashed)."""
+
+    # start
+
+    async def start(self) -> None:
+        """Everything up to ready; what was started is stopped again when a step fails."""
+        try:
+            await self._open_store()
+            await self._open_workspace()
+            self._build_delivery()
+            await self._supervise()
+            await self._listen()
+        except BaseException:
+            await self.stop()
+            raise
+        self._ready = True
+        notify("READY=1")
+
+    async def _open_store(self) -> None:
+        store = self.settings.store
+        self.database = await Database.open(
+            self._folder.database,
+            clock=self._seams.clock,
+            on_fatal=self._die,
+            durability=store.durability,
+            commit_max_events=store.commit_max_events,
+            commit_max_bytes=store.commit_max_bytes,
+            min_free_bytes=store.min_free_bytes,
+        )
+        keep = Keep(store.keep_h * 3600, store.keep_dead_days * 86400, store.keep_tallies_days * 86400)
+        limits = Limits(store.commit_max_events, store.commit_max_bytes, store.memory_max_bytes)
+        self.outbox: LedgerOutbox = await open_outbox(self.database, self._seams.clock, keep=keep, limits=limits)
+        self.metrics = Metrics(self.outbox.totals, version=__version__)
+        self.observer = Observer(self.metrics, level=self.settings.log.level)
+        self.database.on_commit = lambda seconds, jobs, events: self.observer.committed(seconds, events)
+
+    def _die(self, error: Exception) -> None:
+        log.error("store.failed", error=str(error))
+        self.exit_code = 74
+        self.ended.set()
+
+    async def _open_workspace(self) -> None:
+        self.default_write_key = await self._own_write_key()
+        candidate, warnings = self._read()
+        self.workspaces = WorkspaceStore(self.database)
+        workspace = await self.workspaces.save(candidate, "start", self._seams.clock.now())
+        self.current = Current(self._compile(workspace))
+        self._first_warnings = warnings
+
+    async def _own_write_key(self) -> str:
+        """The key of the source that exists without any configuration: made once, kept in the database."""
+
+        def job(connection: object) -> str:
+            execute = connection.execute  # type: ignore[attr-defined]
+            execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('write_key', ?)", (f"wk_{secrets.token_hex(12)}",))
+            return str(execute("SELECT value FROM meta WHERE key = 'write_key'").fetchone()[0])
+
+        return await self.database.write(job)
+
+    def _read(self) -> tuple[Workspace, list[Problem]]:
+        """The configuration as it is on disk now. Settings of the process itself take effect at the next start."""
+        loaded = load(
+            self._options.config,
+            self._catalog,
+            environment=self._environment,
+            overrides=self._options.settings(),
+            default_write_key=self.default_write_key,
+        )
+        return loaded.workspace, list(loaded.warnings)
+
+    def _compile(self, workspace: Workspace) -> Compiled:
+        return compile_workspace(workspace, self._catalog)
+
+    def _build_delivery(self) -> None:
+        seams = self._seams
+        self.tail = Tail()
+        self.router = Router(self.outbox, self.current, self.tail, seams.clock)
+        supplies = Supplies(
+            self.outbox, seams.clock, seams.chance, self.observer, self._feed, seams.open_transport, self._sink, setting_digest
+        )  # fmt: skip
+        self.supervisor = Supervisor(supplies, drain_s=self.settings.server.drain_s)
+        budget = Budget(self.settings.store.max_db_bytes, self.settings.store.when_full)
+        self.upkeep = Upkeep(self.outbox, self.database, self.current, seams.clock, self.observer, budget)
+
+    def _feed(self, destination: CompiledDestination) -> TailFeed:
+        return TailFeed(self.tail, self.current, destination.source_ids)
+
+    def _sink(self, destination: CompiledDestination) -> Sink | None:
+        open_sink = destination.definition.open_sink
+        if open_sink is None:
+            return None
+        return open_sink(dict(destination.destination.settings), SinkContext(self._seams.clock, self._folder.path, self._source_slug))
+
+    def _source_slug(self, source_id: str) -> str:
+        source = self.current.compiled.sources.get(source_id)
+        return source.source.slug if source else source_id
+
+    async def _supervise(self) -> None:
+        await self.outbox.create(ROUTER)
+        await self.upkeep.step()
+        await self.supervisor.use(self.current.compiled)
+        self._router_task = self._keep(self.router.run(), "router")
+        self._keep(self.upkeep.run(), "upkeep")
+        if period_s := watchdog_s():
+            self._keep(self._beat(period_s), "watchdog")
+
+    def _keep(self, work: Coroutine[object, object, None], name: str) -> "asyncio.Task[None]":
+        """A task without which relay must not go on."""
+        task: asyncio.Task[None] = spawn(work, name=name)
+        task.add_done_callback(self._fell)
+        self._tasks.append(task)
+        return task
+
+    def _fell(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and not self._stopping:
+            log.error("task.crashed", task=task.get_name(), exc_info=task.exception())
+            self.exit_code = self.exit_code or 70
+            self.ended.set()
+
+    async def _beat(self, period_s: float) -> None:
+        while True:
+            notify("WATCHDOG=1")
+            await asyncio.sleep(period_s)
+
+    # listeners
+
+    async def _listen(self) -> None:
+        server, ui = self.settings.server, self.settings.ui
+        limits = TrackingLimits(
+            server.max_body_bytes, server.max_event_bytes, server.max_batch_events, server.body_timeout_s, server.public_url,
+            tuple(server.cors_origins), tuple(server.trusted_proxies),
+        )  # fmt: skip
+        api = TrackingApi(self.current, self.outbox, limits, self._seams.clock, self.observer.emit)
+        guards = Guards(
+            server.head_timeout_s, server.max_connections, server.max_connections_per_address, tuple(server.trusted_proxies),
+            server.tls_cert, server.tls_key,
+        )  # fmt: skip
+        self.tracking = Listener(api.app(), server.listen, guards, error_headers=api.cors.headers)
+        self.private = Listener(self._private_app(), ui.listen, Guards(server.head_timeout_s), inflate=True)
+        await self.private.start()
+        await self.tracking.start()
+
+    def _private_app(self) -> web.Application:
+        clock, ui = self._seams.clock, self.settings.ui
+        tokens = TokenStore(self.database, clock)
+        self.operations = Operations(
+            outbox=self.outbox, current=self.current, access=tokens, clock=clock, observer=self.observer, refresh=self.supervisor.refresh
+        )
+        self.replays = Replays(outbox=self.outbox, current=self.current, supervisor=self.supervisor, access=tokens, clock=clock)
+        self.publisher = Publisher(
+            read=self._read,
+            compile=self._compile,
+            store=self.workspaces,
+            current=self.current,
+            supervisor=self.supervisor,
+            clock=clock,
+            observer=self.observer,
+        )
+        self.publisher.warnings = self._first_warnings
+        started_s = clock.now()
+        gate = Gate(
+            cli_token=Secret(self._folder.token_text),
+            ui_token=ui.token,
+            metrics_token=self.settings.metrics.token,
+            tokens=tokens,
+            hosts=tuple(ui.hosts),
+            listen=parse_listen(ui.listen).host,
+            clock=clock,
+        )
+        console = ConsoleApi(
+            ready=lambda: Ready(__version__, self.tracking_url, self.ui_url, started_s),
+            current=self.current,
+            operations=self.operations,
+            replays=self.replays,
+            stories=Stories(outbox=self.outbox, current=self.current),
+            publisher=self.publisher,
+            tokens=tokens,
+            clock=clock,
+        )
+        self._heartbeat = Heartbeat(clock)
+        self._heartbeat.start()
+        health = Health(
+            heartbeat=self._heartbeat,
+            checks={
+                "started": lambda: self._ready,
+                "stopping": lambda: not self._stopping,
+                "store": lambda: not self.database.failed and not self.database.full and self.database.commit_age_s < SLOW_COMMIT_S,
+                "disk": lambda: not self.outbox.reserve,
+                "router": lambda: self._router_task is not None and not self._router_task.done(),
+            },
+            metrics=self.metrics if self.settings.metrics.enabled else None,
+            gauges=self._snapshot,
+            gate=gate,
+        )
+        return private_app(api=console, health=health, gate=gate)
+
+    async def _snapshot(self) -> Snapshot:
+        workspace = self.current.compiled.workspace
+        slugs = {source.source_id: source.slug for source in workspace.sources}
+        slugs |= {destination.destination_id: destination.slug for destination in workspace.destinations}
+        room = self.upkeep.room
+        return Snapshot(await self.operations.figures(), slugs, room.db_bytes + room.wal_bytes, room.free_bytes, self._heartbeat.lag_s)
+
+    @property
+    def tracking_url(self) -> str:
+        return self.settings.server.public_url or self.tracking.urls[0]
+
+    @property
+    def ui_url(self) -> str:
+        return self.private.urls[0]
+
+    # orders from outside
+
+    async def reload(self) -> None:
+        """SIGHUP: read the configuration again; a wrong one keeps the old."""
+        try:
+            await self.publisher.reload(SIGNAL)
+        except ConfigError:
+            return  # the publisher has told it
+
+    async def stop(self) -> None:
+        """Drain and close; works at any point of the start. Calling it twice is harmless."""
+        if self._stopping:
+            return
+        self._stopping = True
+        notify("STOPPING=1")
+        if hasattr(self, "tracking"):
+            await self.tracking.close(REQUESTS_END_S)
+        if hasattr(self, "supervisor"):
+            await self.supervisor.stop(self.settings.server.drain_s)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if hasattr(self, "private"):
+            self._heartbeat.stop()
+            await self.private.close(1)
+        if hasattr(self, "database"):
+            await self.database.close()
+        self._folder.close()
+
+    def welcome(self) -> str:
+        """What a person sees when relay is ready; the first line is for programs as well."""
+        lines = [f"relay ready: events {self.tracking_url}  ui {self.ui_url}  data {self._folder.path}"]
+        sources = self.current.compiled.workspace.sources
+        if sources and sources[0].write_keys and sources[0].write_keys[0] == self.default_write_key:
+            key = sources[0].write_keys[0]
+            event = '{"userId":"u1","event":"Hello","properties":{"from":"curl"}}'
+            lines += [
+                "",
+                f"  write key  {key}",
+                "  try it     " + f"curl -u {key}: {self.tracking_url}/v1/track -d '{event}'",
+                f"  see it     zcat {self._folder.archive}/source=*/date=*/hour=*/*.ndjson.gz*",
+            ]
+        return "\n".join(lines)
+
+
+def build(options: ServeOptions, *, environment: Mapping[str, str] | None = None, seams: Seams | None = None) -> App:
+    """Check the configuration and take the data folder. Raises ConfigError, LockedError or StoreError; nothing runs yet."""
+    environment = os.environ if environment is None else environment
+    loaded = load(options.config, load_catalog(), environment=environment, overrides=options.settings(), default_write_key=PLACEHOLDER_KEY)
+    compile_workspace(loaded.workspace, load_catalog())
+    logs.configure(loaded.settings.log.level, loaded.settings.log.format)
+    folder = DataFolder.open(Path(loaded.settings.store.data_dir), allow_network_fs=loaded.settings.store.allow_network_fs)
+    return App(options, loaded, folder, environment, seams or Seams())
+
+
+def serve(options: ServeOptions) -> int:
+    """Run relay until it is told to stop; returns the exit code."""
+    import uvloop
+
+    return uvloop.run(_serve(options))
+
+
+async def _serve(options: ServeOptions) -> int:
+    app = build(options)
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def on_stop() -> None:
+        if stop.is_set():
+            os._exit(130)  # a second signal: at once
+        stop.set()
+
+    def on_reload() -> None:
+        task = spawn(app.reload(), name="reload")
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_stop)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    starting = spawn(app.start(), name="start")
+    stopping = spawn(stop.wait(), name="stop")
+    await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait([starting])
+        return app.exit_code
+    starting.result()
+    loop.add_signal_handler(signal.SIGHUP, on_reload)
+    print(app.welcome(), flush=True)  # noqa: T201
+    ended = spawn(app.ended.wait(), name="ended")
+    await asyncio.wait([stopping, ended], return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopping, ended):
+        task.cancel()
+    await app.stop()
+    return app.exit_code

@@ -1,0 +1,56 @@
+"""Segment: forwards events to Segment, to another relay, or to any server that speaks Segment's tracking API."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from relay.base.event import TYPES
+from relay.destinations.segment.forward import forward, forward_batch
+from relay.errors import Problem
+from relay.kit.definition import Action, Definition, Field, Preset, Setting
+from relay.kit.url import url_problem
+
+ALL_TYPES = " or ".join(f'type = "{kind}"' for kind in TYPES)
+
+
+def check(settings: Mapping[str, Any]) -> Sequence[Problem]:
+    """What the types of the settings cannot show."""
+    endpoint = settings.get("endpoint")
+    wrong = url_problem(endpoint) if endpoint else ""
+    if not wrong and endpoint and ("?" in endpoint or "#" in endpoint):
+        wrong = "the URL ends before the path /v1/batch, without ? or #"
+    return [Problem(f"endpoint: {wrong}", None, "write it as https://host")] if wrong else []
+
+
+DEFINITION = Definition(
+    slug="segment",
+    name="Segment",
+    description="Forwards events to a server that speaks Segment's tracking API.",
+    settings=(
+        Setting("writeKey", "Write key", required=True, secret=True, help="Of the source that takes the events."),
+        Setting("endpoint", "Endpoint", default="https://api.segment.io", help="In the EU: https://events.eu1.segmentapis.com"),
+    ),
+    actions={
+        "forward": Action(
+            slug="forward",
+            title="Forward",
+            description="Sends events in batches to /v1/batch; messageId and timestamp stay.",
+            fields=(
+                Field("data", "Event", type="object", required=True, default={"@path": "$."}, help="What is sent; the whole event by default."),
+                Field(
+                    "repeat_chain", "Way so far", multiple=True, default={"@path": "$.context.repeatChain"},
+                    help="Fingerprints of the write keys that the event has passed; an event that would go round in a circle stops.",
+                ),
+            ),
+            default_trigger=ALL_TYPES,
+            perform=forward,
+            perform_batch=forward_batch,
+            batch_size=100,
+            batch_bytes=450_000,
+            # Events of one way share a request, so one that goes in a circle takes no other down with it.
+            batch_keys=("repeat_chain",),
+            batch_always=True,
+        )
+    },
+    presets=(Preset("All events", "forward", ALL_TYPES),),
+    check=check,
+)  # fmt: skip

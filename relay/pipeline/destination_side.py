@@ -1,0 +1,31 @@
+"""What one destination makes of an event: the order of the stages, and nothing else. Pure; run by actors, replay and explain."""
+
+from collections.abc import Callable
+
+from relay.base.event import Event
+from relay.pipeline.compiled import CompiledDestination
+from relay.pipeline.decision import Drop, Sourced, Unit
+from relay.pipeline.stages.integrations import check_integrations
+from relay.pipeline.stages.map_fields import map_fields
+from relay.pipeline.stages.supported import check_enabled, check_supported
+from relay.pipeline.stages.trigger import NO_MATCH, match_subscriptions
+
+GATES: tuple[tuple[str, Callable[[Event, CompiledDestination], Drop | None]], ...] = (
+    ("destination", check_enabled),
+    ("supported", check_supported),
+    ("integrations", check_integrations),
+)
+"""Stage name and rule, in the order in which they are asked (semantics page 1)."""
+
+
+def destination_side(sourced: Sourced, destination: CompiledDestination) -> list[Unit] | Drop:
+    """A unit for each subscription that matches, or why the event goes no further."""
+    if sourced.drop is not None:
+        return sourced.drop
+    event = sourced.event
+    for _, check in GATES:
+        drop = check(event, destination)
+        if drop is not None:
+            return drop
+    matching = match_subscriptions(event, destination)
+    return [map_fields(sourced, subscription) for subscription in matching] if matching else NO_MATCH
