@@ -15,6 +15,7 @@ SHARE_MIN = 20
 SHARE_WINDOW_S = 60.0
 PROBE_FIRST_S = 5.0
 PROBE_MAX_S = 300.0
+WAIT_MAX_S = 1.2 * PROBE_MAX_S
 CAUTIOUS = 3
 """Failures in a row after which only one attempt at a time goes, at a growing distance: an outage must not fill the rows."""
 REFUSALS = 20
@@ -62,10 +63,8 @@ class Gate:
 
     def slots(self, now_s: float, flying: int) -> int:
         """How many more attempts may start now."""
-        if self.is_shut:
-            return 1 if not flying and now_s >= self.next_s() else 0
-        if self._streak >= CAUTIOUS:
-            return 1 if not flying and now_s >= self.next_s() else 0
+        if self.is_shut or self._streak >= CAUTIOUS:
+            return 1 if not flying and self._is_due(now_s) else 0
         return max(0, min(self._limit, self._ramp) - flying)
 
     def next_s(self) -> float:
@@ -78,6 +77,11 @@ class Gate:
             return self._last_failure_s + min(1.0, 0.1 * float(1 << min(self._streak - CAUTIOUS, 10)))
         return 0.0
 
+    def _is_due(self, now_s: float) -> bool:
+        """Whether `next_s` has come; one that is too far away says that the clock was set back."""
+        wait_s = self.next_s() - now_s
+        return wait_s <= 0 or WAIT_MAX_S < wait_s < float("inf")
+
     # what came back
 
     def success(self, unit: str, now_s: float) -> bool:
@@ -87,7 +91,7 @@ class Gate:
         self._ramp = min(self._limit, self._ramp * 2)
         for refused in self._refused - {unit}:
             self._suspects[refused] = self._suspects.get(refused, 0) + 1
-        if len(self._suspects) > SUSPECTS:
+        while len(self._suspects) > SUSPECTS:
             self._suspects.pop(next(iter(self._suspects)))
         self._suspects.pop(unit, None)
         self._refused.clear()
@@ -130,6 +134,8 @@ class Gate:
     def permanent(self, status: int | None, sample: str, now_s: float) -> bool:
         """A permanent failure. Returns whether it held the destination (20 of one status in a row)."""
         code = str(status)
+        if self.is_shut and status is not None:  # a probe: one event for each, else a receiver that refuses all would take them all
+            self._probe_failed(now_s)
         if status in (None, 400, 413, 422):
             return False
         self._permanent = (code, self._permanent[1] + 1 if self._permanent[0] == code else 1)
@@ -145,8 +151,7 @@ class Gate:
         """A person held or resumed: `state` is what the store holds now."""
         self.hold = state.get("hold")
         if not self.hold and (state.get("breaker") or {}).get("state", "closed") == "closed" and self.is_shut:
-            self._close()
-            self.dirty = False
+            self._close()  # written again: a settle that was on its way may have carried the old hold
 
     def settings_changed(self) -> None:
         """The user changed the destination: a hold of relay's own, and the breaker, start anew."""
@@ -170,6 +175,8 @@ class Gate:
         self._probe_failed(now_s)
 
     def _probe_failed(self, now_s: float) -> None:
+        if self.is_shut and not self._is_due(now_s):
+            return  # it was in flight when the gate shut: no probe, so the distance does not grow
         wait_s = min(PROBE_MAX_S, PROBE_FIRST_S * (1 << min(self._probes, 10))) * (0.8 + 0.4 * self._draw())
         self._next_s = now_s + wait_s
         self._probes += 1

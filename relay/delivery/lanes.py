@@ -37,6 +37,7 @@ class Item:
     """Its row is committed; it may not start before."""
     gone: bool = False
     """The ledger has decided without us (expired, erased); its outcome no longer matters."""
+    in_lanes: bool = False
     queued: bool = False
     """It stands in the actor's queue of ready items."""
     results: list[Outcome] = field(default_factory=list)
@@ -63,6 +64,7 @@ class Lanes:
         """Enter the lanes of all its keys."""
         if item.foreign:
             return
+        item.in_lanes = True
         self.rows += item.row is not None
         for key in item.keys:
             lane = self._lanes.get(key)
@@ -75,8 +77,9 @@ class Lanes:
 
     def leave(self, item: Item) -> list[Item]:
         """Leave all lanes; returns the items that now stand first in one of them."""
-        if item.foreign:
+        if not item.in_lanes:
             return []
+        item.in_lanes = False
         self.rows -= item.row is not None
         heads: list[Item] = []
         for key in item.keys:

@@ -74,14 +74,11 @@ class Stream:
         if item is not None:
             self.after_commit.append(item)
 
-    def wants_commit(self, now_s: float, patch: Mapping[str, Any] | None) -> bool:
+    def wants_commit(self, now_s: float, *, patch: bool) -> bool:
+        """Whether to begin a commit: there is an outcome, an attempt or a changed state; skips alone wait for their second."""
         if self.settling or not (self.settlements or self.attempts or patch):
             return False
-        return bool(not self.only_skips or self.attempts or patch) or now_s - self._marked_s >= IDLE_MARK_S or len(self.settlements) > UNSAVED_MAX
-
-    def idle_mark_s(self) -> float:
-        """When skips alone are to be written (monotonic); infinity: there are none."""
-        return self._marked_s + IDLE_MARK_S if self.settlements and not self.settling else float("inf")
+        return not self.only_skips or bool(self.attempts) or patch or now_s - self._marked_s >= IDLE_MARK_S
 
     async def commit(self, now_s: float, patch: Mapping[str, Any] | None, done: Callable[[list[Item]], None]) -> None:
         """Write everything that waits; `done` gets the items whose outcome is now on disk."""

@@ -124,9 +124,8 @@ class Supervisor:
             supplies.chance,
             supplies.observer,
         )
-        actor = Actor(destination, means)
+        actor = Actor(destination, means, consumer, settings_changed=fresh)
         try:
-            actor.start(consumer, settings_changed=fresh)
             await self._add_replays(actor)
             post.actor = actor
             post.running.set()

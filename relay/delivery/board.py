@@ -1,0 +1,192 @@
+"""The board of one destination: every item on its way, and which may start now. No I/O; the actor asks and tells.
+
+An item is offered when something about it changed; it is ready when it is first in its lanes, its row is committed, the scan has
+passed it, and it is due.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterable
+
+from relay.base.clock import Clock
+from relay.delivery.lanes import ENDED, FLYING, WAITING, Item, Lanes
+from relay.delivery.stream import Stream
+from relay.outbox.interface import Row
+from relay.workspace.model import Destination
+
+CLOCK_SLACK = 1.3
+"""A due time further away than this many longest delays means that the wall clock was set back: it is due."""
+
+
+class Board:
+    """Items of the live stream and of replays, by consumer name and seq."""
+
+    def __init__(self, model: Destination, clock: Clock, *, keyless: bool, limit: int) -> None:
+        """`keyless`: no item shares a lane (a sink keeps the order by itself). `limit`: the destination's concurrency."""
+        self._model = model
+        self._clock = clock
+        self._keyless = keyless or model.order == "none"
+        self._limit = limit
+        self.streams: dict[str, Stream] = {}
+        self.items: dict[tuple[str, int], Item] = {}
+        """Scanned items in memory."""
+        self.rows: dict[tuple[str, int, str], Item] = {}
+        self.lanes = Lanes()
+        self._ready: deque[Item] = deque()
+        self._due: list[tuple[float, int, Item]] = []
+        self._ahead: list[tuple[int, int, Item]] = []
+        """Rows above the scan position: they may not start before the scan has passed them (rule 5.5 c)."""
+        self._counter = 0
+
+    def keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """The lanes of an event with these user keys, under the destination's order."""
+        if self._keyless:
+            return ()
+        return ("",) if self._model.order == "strict" else keys
+
+    # enter
+
+    def add(self, item: Item) -> None:
+        """A scanned item that will be attempted."""
+        self.items[(item.stream, item.seq)] = item
+        self.lanes.add(item)
+        self.offer(item)
+
+    def add_row(self, stream: Stream, row: Row, *, saved: bool) -> Item:
+        """An exception row; `saved`: it is committed, else `row_saved` follows."""
+        foreign = row.resend or stream.end is not None
+        item = Item(row.seq, row.source_id, self.keys(row.keys), stream.name, foreign, row, saved=saved)
+        self.rows[(stream.name, row.seq, row.subscription_id)] = item
+        self.lanes.add(item)
+        if saved:
+            stream.open_rows += 1
+            self.offer(item)
+        return item
+
+    def row_saved(self, item: Item) -> None:
+        item.saved = True
+        self.streams[item.stream].open_rows += 1
+        self.offer(item)
+
+    # may it start?
+
+    def offer(self, item: Item) -> None:
+        """Put an item where it waits for what it lacks: the scan, its time, or nothing more (ready)."""
+        if item.queued or item.gone or item.state != WAITING or not item.saved:
+            return
+        if item.row is not None:
+            if item.seq > self.streams[item.stream].scanned and not item.row.resend:
+                heapq.heappush(self._ahead, (item.seq, self._count(), item))
+                return
+            if self._is_early(item.due_s):
+                heapq.heappush(self._due, (item.due_s, self._count(), item))
+                return
+        if item.foreign or self.lanes.may_start(item):
+            item.queued = True
+            self._ready.append(item)
+
+    def offer_first(self, item: Item) -> None:
+        """A loaded row goes before all others."""
+        item.queued = True
+        self._ready.appendleft(item)
+
+    def _count(self) -> int:
+        self._counter += 1
+        return self._counter
+
+    def _is_early(self, due_s: float) -> bool:
+        return 0 < due_s - self._clock.now() <= self._model.retry.max_delay_s * CLOCK_SLACK
+
+    def passed(self, stream: Stream) -> None:
+        """The scan moved on: rows that it has passed may start."""
+        while self._ahead and self._ahead[0][0] <= stream.scanned:
+            self.offer(heapq.heappop(self._ahead)[2])
+
+    def wake_due(self) -> None:
+        """Offer every row whose time has come."""
+        while self._due and not self._is_early(self._due[0][0]):
+            self.offer(heapq.heappop(self._due)[2])
+
+    def next_due_s(self) -> float:
+        """When the next row is due (unix seconds); infinity: none waits."""
+        return self._due[0][0] if self._due else float("inf")
+
+    @property
+    def has_ready(self) -> bool:
+        return bool(self._ready)
+
+    def next(self) -> Item | None:
+        """The next item that may start; re-sent and replayed ones that may not yet go to the end."""
+        for _ in range(len(self._ready)):
+            item = self._ready.popleft()
+            if not item.gone and item.state == WAITING:
+                may_go = not item.foreign or self._may_go_beside(item)
+                if may_go and self.lanes.may_start(item):
+                    item.queued = False
+                    return item
+                if item.foreign:
+                    self._ready.append(item)
+                    continue
+            item.queued = False
+        return None
+
+    def _may_go_beside(self, item: Item) -> bool:
+        """Replayed and re-sent items are background load: at most half the concurrency, and at the pace of their job."""
+        pace = self.streams[item.stream].pace
+        return self.lanes.foreign_flying < max(1, self._limit // 2) and pace.delay_s(self._clock.monotonic()) <= 0
+
+    # start and end
+
+    def take_off(self, item: Item) -> None:
+        self.lanes.take_off(item)
+
+    def land(self, item: Item, state: str) -> None:
+        """No longer in flight. A foreign item may have kept lane heads from starting."""
+        if item.state == FLYING:
+            freed = self.lanes.land(item, state)
+            for other in freed:
+                self.offer(other)
+        item.state = state
+
+    def leave(self, item: Item) -> None:
+        """Free the item's lanes; the next in each is offered."""
+        for other in self.lanes.leave(item):
+            self.offer(other)
+
+    def settled(self, item: Item) -> None:
+        """The item's outcome was handed to a settle; its lanes are not free yet."""
+        self.land(item, ENDED)
+        if item.row is None:
+            self.items.pop((item.stream, item.seq), None)
+        elif self.rows.pop((item.stream, item.seq, item.row.subscription_id), None) is item:
+            self.streams[item.stream].open_rows -= 1
+
+    def vanish(self, item: Item) -> None:
+        """The ledger has decided; what is in flight ends, and its outcome no longer matters."""
+        item.gone = True
+        if item.row is None:
+            self.items.pop((item.stream, item.seq), None)
+        elif self.rows.pop((item.stream, item.seq, item.row.subscription_id), None) is item and item.saved:
+            self.streams[item.stream].open_rows -= 1
+        if item.state != FLYING:
+            self.leave(item)
+
+    def expire(self, stream: Stream, upto: int) -> None:
+        """Everything of a stream up to a seq was given up."""
+        for item in self._of(stream, (*self.items.values(), *self.rows.values())):
+            if item.seq <= upto:
+                self.vanish(item)
+        stream.pass_over(upto)
+
+    def forget(self, stream: Stream) -> None:
+        """Stored events changed: drop what waits in memory, it is scanned or loaded again."""
+        for item in self._of(stream, tuple(self.items.values())):
+            if item.state == WAITING:
+                self.vanish(item)
+        for item in self._of(stream, tuple(self.rows.values())):
+            if item.state == WAITING:
+                item.event = item.units = None
+        stream.scanned = stream.mirror.pos
+
+    def _of(self, stream: Stream, items: Iterable[Item]) -> list[Item]:
+        return [item for item in items if item.stream == stream.name]
