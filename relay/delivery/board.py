@@ -14,6 +14,8 @@ from relay.delivery.stream import Stream
 from relay.outbox.interface import Row
 from relay.workspace.model import Destination
 
+BESIDE_TRIES = 64
+"""Background items looked at for one that may start."""
 CLOCK_SLACK = 1.3
 """A due time further away than this many longest delays means that the wall clock was set back: it is due."""
 
@@ -33,6 +35,8 @@ class Board:
         self.rows: dict[tuple[str, int, str], Item] = {}
         self.lanes = Lanes()
         self._ready: deque[Item] = deque()
+        self._beside: deque[Item] = deque()
+        """Ready items that hold no lane (re-sent, replayed)."""
         self._due: list[tuple[float, int, Item]] = []
         self._ahead: list[tuple[int, int, Item]] = []
         """Rows above the scan position: they may not start before the scan has passed them (rule 5.5 c)."""
@@ -81,14 +85,17 @@ class Board:
             if self._is_early(item.due_s):
                 heapq.heappush(self._due, (item.due_s, self._count(), item))
                 return
-        if item.foreign or self.lanes.may_start(item):
+        if item.foreign:
+            item.queued = True
+            self._beside.append(item)
+        elif self.lanes.may_start(item):
             item.queued = True
             self._ready.append(item)
 
     def offer_first(self, item: Item) -> None:
         """A loaded row goes before all others."""
         item.queued = True
-        self._ready.appendleft(item)
+        (self._beside if item.foreign else self._ready).appendleft(item)
 
     def _count(self) -> int:
         self._counter += 1
@@ -113,27 +120,35 @@ class Board:
 
     @property
     def has_ready(self) -> bool:
-        return bool(self._ready)
+        return bool(self._ready or self._beside)
 
     def next(self) -> Item | None:
-        """The next item that may start; re-sent and replayed ones that may not yet go to the end."""
-        for _ in range(len(self._ready)):
+        """The next item that may start: live ones first, but one re-sent or replayed item may always be on its way."""
+        first = self._next_beside() if not self.lanes.foreign_flying else None
+        return first or self._next_live() or self._next_beside()
+
+    def _next_live(self) -> Item | None:
+        while self._ready:
             item = self._ready.popleft()
-            if not item.gone and item.state == WAITING:
-                may_go = not item.foreign or self._may_go_beside(item)
-                if may_go and self.lanes.may_start(item):
-                    item.queued = False
-                    return item
-                if item.foreign:
-                    self._ready.append(item)
-                    continue
             item.queued = False
+            if not item.gone and item.state == WAITING and self.lanes.may_start(item):
+                return item
         return None
 
-    def _may_go_beside(self, item: Item) -> bool:
-        """Replayed and re-sent items are background load: at most half the concurrency, and at the pace of their job."""
-        pace = self.streams[item.stream].pace
-        return self.lanes.foreign_flying < max(1, self._limit // 2) and pace.delay_s(self._clock.monotonic()) <= 0
+    def _next_beside(self) -> Item | None:
+        """Background load: at most half the concurrency, at the pace of its job; one that may not yet go moves to the end."""
+        if self.lanes.foreign_flying >= max(1, self._limit // 2):
+            return None
+        for _ in range(min(len(self._beside), BESIDE_TRIES)):
+            item = self._beside.popleft()
+            if item.gone or item.state != WAITING:
+                item.queued = False
+            elif self.streams[item.stream].pace.delay_s(self._clock.monotonic()) <= 0 and self.lanes.may_start(item):
+                item.queued = False
+                return item
+            else:
+                self._beside.append(item)
+        return None
 
     # start and end
 
