@@ -1,0 +1,118 @@
+"""Triggers against captured cases of the reference, and what is refused at save time."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.errors import ConfigError
+from relay.kit.fql import compile_trigger, match_trigger
+
+DATA = json.loads((Path(__file__).parent.parent / "data" / "mapping_cases.json").read_text())
+CASES = DATA["triggers"]
+
+REFUSED = {
+    "trg-d37": "match with * in the middle never matches",
+    "trg-d42": "an index into a list never matches",
+    "trg-d54": "and/or mixed: the reference lets the last keyword decide",
+    "trg-d55": "and/or mixed",
+    "trg-d56": "and/or mixed",
+    "trg-d57": "== is misread",
+    "trg-d58": "a bare word as value",
+    "trg-d59": "single quotes are misread",
+    "trg-d61": "no value",
+    "trg-d64": "ends in a keyword",
+    "trg-d69": "in is misread",
+    "trg-d70": "NOT is misread",
+    "trg-d71": "AND cuts the rest off",
+}
+"""Quirks of the reference that are refused, since they only lose or misdirect data."""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_a_trigger_matches_as_in_the_reference_or_is_refused(case: dict[str, Any]) -> None:
+    event = DATA["common"] if case["event"] == "common" else case["event"]
+    if case.get("parse_error") or case["id"] in REFUSED:
+        with pytest.raises(ConfigError, match=r"^trigger, character \d+: "):
+            match_trigger(case["trigger"], event)
+    else:
+        assert match_trigger(case["trigger"], event) is case["matches"]
+
+
+def test_only_quirks_are_refused() -> None:
+    assert all(case.get("quirk") for case in CASES if case["id"] in REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "character", "remedy"),
+    [
+        ('type = "track" and event = "A" or event = "B"', 32, "parentheses"),
+        ('type = "track" AND event = "A"', 16, '"and"'),
+        ('event == "A"', 7, '"="'),
+        ("type = 'track'", 8, "double quotes"),
+        ("type = track", 8, "double quotes"),
+        ('type = "track', 8, "close it"),
+        ('anonymousId = "a"', 1, "fields are type"),
+        ("properties = 1", 1, ""),
+        ('type.x = "a"', 1, ""),
+        ('((type = "a"))', 2, "one level"),
+        ("contains(event, 5)", 17, ""),
+        ('!type = "a"', 2, '"!="'),
+        ('type = "a" || type = "b"', 12, '"or"'),
+        ("properties.a > true", 16, "number"),
+        ("   ", 1, "condition"),
+        ('(type = "a"', 12, ""),
+    ],
+)
+def test_a_refusal_tells_where_and_what_to_write(trigger: str, character: int, remedy: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_trigger(trigger)
+    (problem,) = caught.value.problems
+    assert problem.message.startswith(f"trigger, character {character}: ")
+    assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("trigger", "value", "matches"),
+    [
+        ("properties.x = true", True, True),
+        ("properties.x = true", 1, False),
+        ("properties.x = 1", True, False),
+        ("properties.x != true", "true", False),
+        ("properties.x != true", True, True),
+        ("properties.x != true", None, True),
+        ("properties.x != 7", "007", False),
+        ("properties.x != 7", 8, True),
+        ("properties.x = null", None, True),
+        ("properties.x != null", "", True),
+        ('!match(properties.x, "a*")', None, False),
+        ('match(properties.x, "*")', "any", True),
+        ("properties.x.y = null", {"y": 1}, False),
+        ("properties.x > -1e1", -9.5, True),
+    ],
+)
+def test_values_are_compared_by_their_json_type(trigger: str, value: Any, matches: bool) -> None:
+    assert match_trigger(trigger, {"type": "track", "properties": {"x": value}}) is matches
+
+
+@pytest.mark.parametrize("text", ['type = "track"', 'type = "page" or type = "track"', 'type="page"or type="track"', '(type = "track")'])
+def test_the_short_way_for_types_matches_the_same(text: str) -> None:
+    assert match_trigger(text, {"type": "track"})
+    assert not match_trigger(text, {"type": "alias"})
+
+
+def test_a_name_with_a_space_is_written_with_a_backslash() -> None:
+    assert match_trigger(r'properties.order\ id = "1"', {"type": "track", "properties": {"order id": "1"}})
+
+
+@given(st.text(alphabet='typeventpropis.=!<>()", and or contains match*0123"', max_size=60))
+def test_any_text_is_compiled_or_refused(text: str) -> None:
+    try:
+        test = compile_trigger(text)
+    except ConfigError:
+        return
+    assert isinstance(match_trigger(text, {"type": "track", "event": "A"}), bool)
+    assert callable(test)
