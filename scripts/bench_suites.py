@@ -1,0 +1,195 @@
+"""The suites: what each compares, in alternating rounds, and which case is the base of which."""
+
+import time
+from collections.abc import Callable
+
+from bench_run import Bench, Helper, Sample, cpu_s, rss_mb, webhook
+
+BATCHES = (1, 20, 100)
+CEILING = ("hello", "parse", "durable_full", "durable_normal")
+DEAD_PORT = 9
+"""Nobody listens at the discard port: the connection is refused."""
+WAIT_S = 120.0
+Bases = dict[str, str]
+
+
+def ceiling(bench: Bench) -> Bases:
+    """What is possible: aiohttp alone, with JSON, with a durable append."""
+    servers = {kind: bench.start("bench_servers", kind, folder=str(bench.folder)) for kind in CEILING}
+    ports = {kind: int(server.read()["port"]) for kind, server in servers.items()}
+    for _ in range(bench.repeats):
+        for batch in BATCHES:
+            for kind, server in servers.items():
+                bench.load(_case(kind, batch), server, ports[kind], batch=batch)
+    bases: Bases = {}
+    for batch in BATCHES:
+        base = "hello" if batch == 1 else "parse"
+        bases |= {_case(kind, batch): _case(base, batch) for kind in ("parse", "durable_full") if kind != base}
+        bases[_case("durable_normal", batch)] = _case("durable_full", batch)
+    return bases
+
+
+def ingest(bench: Bench) -> Bases:
+    """relay with one held destination, and with twenty, against the ceiling of the same rounds."""
+    servers = {kind: bench.start("bench_servers", kind, folder=str(bench.folder)) for kind in CEILING[:3]}
+    ports = {kind: int(server.read()["port"]) for kind, server in servers.items()}
+    for name, count in (("relay", 1), ("relay_20_held", 20)):
+        slugs = [f"d{number}" for number in range(count)]
+        servers[name], ports[name] = bench.relay(name, [webhook(slug, DEAD_PORT) for slug in slugs])
+        servers[name].order("hold", slugs=slugs)
+    for _ in range(bench.repeats):
+        for batch in BATCHES:
+            for kind, server in servers.items():
+                bench.load(_case(kind, batch), server, ports[kind], batch=batch)
+    bases = {_case("relay", batch): _case("durable_full", batch) for batch in BATCHES}
+    bases |= {_case("relay_20_held", batch): _case("relay", batch) for batch in BATCHES}
+    return bases | {_case("durable_full", batch): _case("hello" if batch == 1 else "parse", batch) for batch in BATCHES}
+
+
+def outbox(bench: Bench) -> Bases:
+    """Append and settle while 10,000 to 1,000,000 events wait at another consumer."""
+    counts = [10_000, 100_000, 1_000_000]
+    for _ in range(min(bench.repeats, 2)):
+        folder = bench.folder / f"outbox{time.monotonic_ns()}"
+        folder.mkdir()
+        helper = bench.start("bench_servers", "outbox", folder=str(folder), pending=counts, groups=150)
+        while "case" in (told := helper.read()):
+            bench.add(told["case"], Sample(told["events"] / told["seconds"], told["cpu_s"] * 1e6 / told["events"]))
+        bench.stop(helper)
+    return {f"{what}/{count}": f"{what}/{counts[0]}" for what in ("append", "settle") for count in counts[1:]}
+
+
+def deliver(bench: Bench) -> Bases:
+    """A bare aiohttp client against an actor at the same concurrency, and the actor with 100 events in a request."""
+    sink, port = _sink(bench)
+    count = max(2_000, int(2_000 * bench.seconds))
+    more = "concurrency = 16\n"
+    names = {"single": webhook("single", port, more=more), "batch100": webhook("batch100", port, batch=100, more=more + 'order = "none"\n')}
+    relays = {name: bench.relay(name, [table])[0] for name, table in names.items()}
+    for _ in range(bench.repeats):
+        client = bench.start("bench_load", "client", port=port, count=count, concurrency=16)
+        told = client.read()
+        bench.stop(client)
+        bench.add("bare", Sample(count / told["seconds"], told["cpu_s"] * 1e6 / count))
+        sink.ask("report")
+        for name, relay in relays.items():
+            relay.order("hold", slugs=[name])
+            relay.order("append", source="app", count=count)
+            time.sleep(0.5)
+            before, began = cpu_s(relay.pid), time.monotonic()
+            relay.order("resume", slugs=[name])
+            _wait(lambda: sink.ask("count")["events"] >= count)
+            seconds = time.monotonic() - began
+            time.sleep(0.3)
+            requests = sink.ask("report")["requests"]
+            bench.add(name, Sample(count / seconds, (cpu_s(relay.pid) - before) * 1e6 / count, {"requests": float(requests)}))
+    return {"single": "bare", "batch100": "bare"}
+
+
+def system(bench: Bench) -> Bases:
+    """Events in by HTTP, deliveries out by HTTP, at half of what a core can do: how long an event is on its way."""
+    sink, port = _sink(bench)
+    for count in (1, 5, 20):
+        relay, address = bench.relay(f"system{count}", [webhook(f"d{number}", port) for number in range(count)])
+        rate = 600 / count
+        for _ in range(2):  # the cost falls as groups grow, so the second guess is better
+            used = _probe(bench, relay, address, rate)
+            rate = 0.5e6 / used
+        for _ in range(bench.repeats):
+            sink.ask("report")
+            sample = bench.load(f"{count}_destinations", relay, address, rate=rate)
+            _drain(sink, sample, bench.seconds * rate * count)
+        bench.stop(relay)
+    return {}
+
+
+def isolation(bench: Bench) -> Bases:
+    """Four destinations that work, alone, beside one that refuses connections, and beside one that never answers."""
+    sink, port = _sink(bench)
+    live = [webhook(f"d{number}", port) for number in range(4)]
+    beside = {"alone": live, "dead": [*live, webhook("dead", DEAD_PORT)], "silent": [*live, webhook("silent", sink.silent)]}
+    relays = {name: bench.relay(name, tables) for name, tables in beside.items()}
+    for _ in range(bench.repeats):
+        for name, (relay, address) in relays.items():
+            sink.ask("report")
+            sample = bench.load(name, relay, address, rate=300)
+            _drain(sink, sample, 0)
+    return {"dead": "alone", "silent": "alone"}
+
+
+def backlog(bench: Bench) -> Bases:
+    """Ingest and live delivery while 10,000, then 1,000,000 events of another source wait for a dead destination."""
+    sink, port = _sink(bench)
+    relay, address = bench.relay("backlog", [webhook("live", port), webhook("dead", DEAD_PORT, source="other")])
+    filled = 0
+    for pending in (10_000, 1_000_000):
+        relay.order("append", source="other", count=pending - filled)
+        filled = pending
+        _wait(lambda: relay.order("pending", slug="live") < 1_000)
+        time.sleep(2)
+        for _ in range(bench.repeats):
+            sink.ask("report")
+            sample = bench.load(f"pending_{pending}", relay, address, rate=500)
+            _drain(sink, sample, 0)
+            sample.more["rss_mb"] = rss_mb(relay.pid)
+        waiting = relay.order("pending", slug="dead")
+        if waiting < pending:
+            raise RuntimeError(f"{waiting} events wait, {pending} should")
+    return {"pending_1000000": "pending_10000"}
+
+
+SUITES: dict[str, Callable[[Bench], Bases]] = {
+    "ceiling": ceiling,
+    "ingest": ingest,
+    "outbox": outbox,
+    "deliver": deliver,
+    "system": system,
+    "isolation": isolation,
+    "backlog": backlog,
+}
+
+
+def _case(kind: str, batch: int) -> str:
+    return f"{kind}/{'single' if batch == 1 else f'batch{batch}'}"
+
+
+class _Sink(Helper):
+    """The receiver; `silent` is its port that never answers."""
+
+    silent: int
+
+
+def _sink(bench: Bench) -> tuple[_Sink, int]:
+    sink = _Sink("bench_load", "sink")
+    bench.adopt(sink)
+    ports = sink.read()
+    sink.silent = ports["silent"]
+    return sink, int(ports["live"])
+
+
+def _probe(bench: Bench, relay: Helper, address: int, rate: float) -> float:
+    """CPU per event at a rate, outside of the results."""
+    sample = bench.load("probe", relay, address, rate=rate, seconds=min(2.0, bench.seconds))
+    del bench.samples["probe"]
+    return sample.cpu_us
+
+
+def _drain(sink: Helper, sample: Sample, expected: float) -> None:
+    """Wait until what is on its way has come, and keep how long the deliveries took."""
+    seen = -1
+    while (now := sink.ask("count")["events"]) != seen:
+        seen = now
+        time.sleep(0.3)
+    told = sink.ask("report")
+    sample.more |= {f"e2e_{name}": told[name] for name in ("p50_ms", "p95_ms", "p99_ms")}
+    sample.more["delivered"] = told["events"]
+    if told["events"] < expected * 0.9:
+        raise RuntimeError(f"{told['events']} deliveries came, {expected:.0f} were expected")
+
+
+def _wait(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT_S
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError("what was to be delivered did not come")
+        time.sleep(0.02)
