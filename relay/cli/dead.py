@@ -2,16 +2,19 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from relay.cli import exits
 from relay.cli.moments import Moment, show_moment
-from relay.cli.output import Output, agree, output_options
+from relay.cli.output import Output, agree, output_options, printable, to_json
 from relay.cli.remote import Remote, remote_options
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+SHOWN: Final = 100
+"""Most letters that `show` prints in full."""
 
 
 def selection_options(command: F) -> F:
@@ -50,22 +53,22 @@ def ls(which: Mapping[str, Any], limit: int, remote: Remote, out: Output) -> int
     relay dead ls --to orders
     relay dead ls --code BAD_REQUEST --since 24h --json
     """
-    rows = letters(remote, which, limit)
+    rows, total = letters(remote, which, limit)
     if out.json:
-        out.document({"dead": rows})
+        out.document({"dead": rows, "total": total})
     elif rows:
         out.table(
             ["DESTINATION", "MESSAGE ID", "TYPE", "NAME", "CODE", "STATUS", "ATTEMPTS", "DIED"],
             [
                 [
                     *(_cell(row, key) for key in ("destination", "message_id", "type", "name", "code", "status", "attempts")),
-                    show_moment(row.get("died_s")),
+                    show_moment(row.get("changed_s")),
                 ]
                 for row in rows
             ],
         )
-        if len(rows) == limit:
-            out.talk(f"The first {limit:,} are shown; --limit shows more.")
+        if len(rows) < total:
+            out.talk(f"{len(rows):,} of {total:,} are shown; --limit shows more.")
     return exits.DONE if rows else _nothing(out)
 
 
@@ -80,18 +83,20 @@ def show(which: Mapping[str, Any], remote: Remote, out: Output) -> int:
     relay dead show 3f0c9a52-7b1e-4f5d
     relay dead show --to orders --since 1h
     """
-    rows = letters(remote, which, 100)
+    rows, total = letters(remote, which, SHOWN)
     if out.json:
-        out.document({"dead": rows})
+        out.document({"dead": rows, "total": total})
         return exits.DONE if rows else exits.NO_MATCH
     for row in rows:
         out.line(f"{_cell(row, 'message_id')} to {_cell(row, 'destination')}")
-        for key in ("source", "type", "name", "subscription", "code", "status", "attempts"):
+        for key in ("source", "type", "name", "subscription_id", "code", "status", "attempts", "job"):
             out.line(f"  {key:<16}{_cell(row, key)}")
         out.line(f"  {'first attempt':<16}{show_moment(row.get('first_s'))}")
-        out.line(f"  {'died':<16}{show_moment(row.get('died_s'))}")
+        out.line(f"  {'died':<16}{show_moment(row.get('changed_s'))}")
         if row.get("detail"):
             _show_detail(row["detail"], out)
+    if len(rows) < total:
+        out.talk(f"{len(rows):,} of {total:,} are shown; name message ids, or narrow with --to, --code and --since.")
     return exits.DONE if rows else _nothing(out)
 
 
@@ -127,11 +132,11 @@ def discard(which: Mapping[str, Any], dry_run: bool, yes: bool, remote: Remote, 
     return _change("discard", "Discard", "discarded", which, dry_run, yes, remote, out)
 
 
-def letters(remote: Remote, which: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
-    """The dead letters that `which` chooses."""
+def letters(remote: Remote, which: Mapping[str, Any], limit: int) -> tuple[list[dict[str, Any]], int]:
+    """The dead letters that `which` chooses, `limit` at most, and how many there are."""
     query = {"to": which["to"], "code": which["code"], "since_s": which["since_s"], "message_id": which["message_ids"]}
-    rows: list[dict[str, Any]] = remote.get("dead", **query, limit=limit)["dead"]
-    return rows
+    answer = remote.get("dead", **query, limit=limit)
+    return answer["dead"], int(answer["total"])
 
 
 def _change(verb: str, title: str, past: str, which: Mapping[str, Any], dry_run: bool, yes: bool, remote: Remote, out: Output) -> int:
@@ -159,11 +164,9 @@ def _nothing(out: Output) -> int:
 
 def _cell(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
-    return "-" if value in (None, "") else str(value)
+    return "-" if value in (None, "") else printable(str(value))
 
 
 def _show_detail(detail: Any, out: Output) -> None:
-    from relay.cli.output import to_json
-
     for line in to_json(detail).splitlines() if not isinstance(detail, str) else detail.splitlines():
-        out.line(f"  | {line}")
+        out.line(f"  | {printable(line)}")

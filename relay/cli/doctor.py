@@ -29,20 +29,19 @@ OLD_S: Final = 600
 
 
 @click.command(epilog="Exit: 0 nothing failed (warnings do not count), 1 something failed.")
-@click.option("--config", type=click.Path(path_type=Path), help="The configuration to look at.")
 @click.option("--bundle", type=click.Path(path_type=Path), metavar="FILE.tgz", help="Also pack the findings for somebody who helps.")
 @remote_options
 @output_options
-def doctor(config: Path | None, bundle: Path | None, remote: Remote, out: Output) -> int:
+def doctor(bundle: Path | None, remote: Remote, out: Output) -> int:
     """Examine this machine, the data folder, the configuration and the running relay.
 
     \b
     relay doctor --config /etc/relay/relay.toml
     relay doctor --bundle relay-doctor.tgz
     """
-    loaded, findings = _configuration(config)
+    loaded, findings = _configuration(remote.config)
     status, served = _running(remote)
-    data = _data_folder(loaded)
+    data = remote.data or Path("relay-data")
     found = [*of_machine(), *findings, *of_data_folder(data, loaded.settings.store.min_free_bytes if loaded else 0), *served]
     if loaded is not None and not any(one.name == "relay" and one.state != "warn" for one in served):
         found += of_ports((loaded.settings.server.listen, loaded.settings.ui.listen))
@@ -64,11 +63,6 @@ def _tell(found: Sequence[Finding], out: Output) -> None:
         out.line(f"{out.paint(one.state.ljust(4))}  {one.name.ljust(width)}  {one.detail}")
         if one.remedy:
             out.line(f"{'':<{width + 8}}{one.remedy}")
-
-
-def _data_folder(loaded: "Loaded | None") -> Path:
-    chosen = click.get_current_context().params.get("data")
-    return chosen or Path(loaded.settings.store.data_dir if loaded else "relay-data")
 
 
 def _configuration(path: Path | None) -> "tuple[Loaded | None, list[Finding]]":

@@ -4,20 +4,20 @@ import click
 
 from relay.cli import exits
 from relay.cli.output import Output, output_options
-from relay.cli.remote import DEFAULT_URL, Remote
+from relay.cli.remote import Remote, address_options
 
 
 @click.command(epilog="Exit: 0 ready, 1 not ready, 69 nobody answers.")
-@click.option("--url", default=DEFAULT_URL, envvar="RELAY_URL", show_default=True, help="Where relay's UI listens (also RELAY_URL).")
+@address_options
 @output_options
-def health(url: str, out: Output) -> int:
+def health(remote: Remote, out: Output) -> int:
     """Tell whether relay is ready.
 
     \b
     relay health
     relay health --url http://10.0.0.5:8001 --json
     """
-    answer = Remote(url).probe("/readyz")
+    answer = remote.probe("/readyz")
     ready = answer.status == 200
     said = answer.json()
     failed = [str(name) for name in said.get("failed", [])] if isinstance(said, dict) else []

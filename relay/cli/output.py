@@ -57,11 +57,28 @@ class Output:
         return click.style(text, fg=color) if color and self._colored() else text
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Columns as wide as their cells; states are painted after the widths are known."""
-        widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
-        for number, row in enumerate([heads, *rows]):
+        """A table: by rich on a terminal, where long cells wrap; else aligned with spaces, one line per row."""
+        plain = [[printable(cell) for cell in row] for row in rows]
+        if sys.stdout.isatty():
+            self._draw_table(heads, plain)
+            return
+        widths = [max(len(row[column]) for row in [heads, *plain]) for column in range(len(heads))]
+        for number, row in enumerate([heads, *plain]):
             cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
             self.line("  ".join(self.paint(cell) if number else cell for cell in cells).rstrip())
+
+    def _draw_table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        colored = self._colored()
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for head in heads:
+            table.add_column(head, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell, style=STATE_COLORS.get(cell, "")) for cell in row))
+        Console(no_color=not colored, force_terminal=True, highlight=False, markup=False).print(table)
 
     def _colored(self) -> bool:
         return wants_color(sys.stdout.isatty(), os.environ) if self.color is None else self.color
@@ -72,6 +89,11 @@ def wants_color(terminal: bool, environment: Mapping[str, str]) -> bool:
     if environment.get("FORCE_COLOR"):
         return True
     return terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without what steers a terminal: names of events come from anybody."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def to_json(value: Any) -> str:

@@ -1,16 +1,17 @@
 """The client of a running relay: the console's JSON over http.client, so that a command starts fast.
 
-Every failure is a `Failure` with the exit code of the table and a remedy. The token is sent, never printed.
+Address and token come from the options; what is missing, from the configuration that `serve` would read. Every failure is a `Failure` with the exit code of the table and a remedy. The token is sent, never printed.
 """
 
 import functools
 import http.client
+import ipaddress
 import json
 import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -101,6 +102,10 @@ class Remote:
     token: str = ""
     token_from: str = ""
     """Where the token came from, for messages."""
+    config: Path | None = None
+    """The configuration that --config named."""
+    data: Path | None = None
+    """The data folder of the relay of this machine."""
 
     def __repr__(self) -> str:
         return f"Remote({self.url})"
@@ -120,10 +125,9 @@ class Remote:
         headers = {"accept": "application/json"}
         if self.token:
             headers["authorization"] = f"Bearer {self.token}"
-        data = None
-        if body is not None:
-            data = json.dumps(body).encode()
-            headers["content-type"] = "application/json"
+        data = None if body is None else json.dumps(body).encode()
+        if method != "GET":
+            headers["content-type"] = "application/json"  # the console takes changes as JSON only, a body or not
         answer = call(self.url, method, target, headers=headers, body=data)
         value = answer.json()
         if 200 <= answer.status < 300 and (value is not None or not answer.body):
@@ -140,8 +144,10 @@ class Remote:
             return exits.Failure(exits.UNREACHABLE, f"what answers at {self.url} is no relay (status {status})", "Check --url or RELAY_URL.")
         message, remedy = str(error.get("message") or error.get("code") or f"status {status}"), ""
         if status == 401 and not self.token:
-            remedy = "Name a token with --token, --token-file or RELAY_TOKEN, or the data folder with --data."
-        elif status in (401, 403):
+            remedy = "Name a token with --token, --token-file or RELAY_TOKEN, or the data folder with --data, or the configuration with --config."
+        elif status == 401:
+            remedy = f"The token came from {self.token_from}; it is not one of the relay at {self.url}."
+        elif status == 403:
             remedy = f"The token came from {self.token_from}; make one with enough rights with `relay token new`."
         return exits.Failure(EXIT_BY_STATUS.get(status, exits.PROBLEMS), message, remedy)
 
@@ -152,36 +158,89 @@ def part(text: str) -> str:
 
 
 def remote_options(command: F) -> F:
-    """Add --url --token --token-file --data, handed to the command as `remote: Remote`."""
+    """Add --url --token --token-file --data --config, handed to the command as `remote: Remote`."""
 
-    @click.option("--url", default=DEFAULT_URL, envvar="RELAY_URL", show_default=True, help="Where relay's UI listens (also RELAY_URL).")
+    @address_options
     @click.option("--token", envvar="RELAY_TOKEN", help="The token to use (also RELAY_TOKEN).")
     @click.option("--token-file", type=click.Path(path_type=Path), help="A file that holds the token.")
     @click.option("--data", type=click.Path(path_type=Path), envvar="RELAY_DATA", help="The data folder whose cli.token is used (also RELAY_DATA).")
     @functools.wraps(command)
-    def wrapped(*args: Any, url: str, token: str | None, token_file: Path | None, data: Path | None, **kwargs: Any) -> Any:
-        return command(*args, remote=connect(url, token, token_file, data), **kwargs)
+    def wrapped(*args: Any, remote: Remote, token: str | None, token_file: Path | None, data: Path | None, **kwargs: Any) -> Any:
+        return command(*args, remote=authorized(remote, token, token_file, data), **kwargs)
 
     return wrapped  # type: ignore[return-value]
 
 
-def connect(url: str, token: str | None, token_file: Path | None, data: Path | None) -> Remote:
-    """The relay at `url`, with the first token found: option, file, environment (by click), the data folder's cli.token."""
-    if token_file is not None:
-        return Remote(url, _read_token(token_file), str(token_file))
-    if token:
-        return Remote(url, token.strip(), "--token or RELAY_TOKEN")
-    local = (data or Path("relay-data")) / "cli.token"
-    if data is None and not local.exists():
-        return Remote(url)
+def address_options(command: F) -> F:
+    """Add --url and --config, handed to the command as `remote: Remote` without a token."""
+
+    @click.option("--url", envvar="RELAY_URL", help=f"Where relay's UI listens (also RELAY_URL); as configured, or {DEFAULT_URL}.")
+    @click.option("--config", type=click.Path(path_type=Path), help="The configuration that names address and data folder; searched as `serve` does.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, url: str | None, config: Path | None, **kwargs: Any) -> Any:
+        found, data = configured(config)
+        return command(*args, remote=Remote(url or found, config=config, data=data), **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def configured(config: Path | None) -> tuple[str, Path]:
+    """Address of the UI and data folder, as `serve` would find them. A configuration with mistakes says what it can."""
+    from relay.config.settings import check_settings
+    from relay.config.tree import survey
+
+    if config is not None and not config.is_file():
+        raise exits.Failure(exits.CONFIG_WRONG, f"{config}: there is no such file", "Check --config.")
+    tree, _ = survey(config, environment=os.environ)
+    settings, _ = check_settings(tree)
+    return _url_of(settings.ui.listen), Path(settings.store.data_dir)
+
+
+def _url_of(listen: str) -> str:
+    """The URL that reaches a listener from the same machine."""
+    from relay.config.settings import parse_listen
+
     try:
-        return Remote(url, local.read_text().strip(), str(local))
-    except FileNotFoundError:
-        return Remote(url)
+        where = parse_listen(listen)
+    except ValueError:
+        return DEFAULT_URL
+    if where.unix_path:
+        return f"unix:{where.unix_path}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(where.host, where.host)  # noqa: S104
+    return f"http://[{host}]:{where.port}" if ":" in host else f"http://{host}:{where.port}"
+
+
+def authorized(remote: Remote, token: str | None, token_file: Path | None, data: Path | None) -> Remote:
+    """With the first token found: file, option or environment (by click), the data folder's cli.token.
+
+    The token of this machine goes to another one only when --data asks for it.
+    """
+    remote = replace(remote, data=data or remote.data)
+    if token_file is not None:
+        return replace(remote, token=_read_token(token_file), token_from=str(token_file))
+    if token:
+        return replace(remote, token=token.strip(), token_from="--token or RELAY_TOKEN")  # noqa: S106
+    if data is None and not _is_local(remote):
+        return remote
+    assert remote.data is not None
+    local = remote.data / "cli.token"
+    try:
+        return replace(remote, token=local.read_text().strip(), token_from=str(local))
+    except (FileNotFoundError, NotADirectoryError):
+        return remote
     except PermissionError as error:
-        raise exits.Failure(
-            exits.NOT_ALLOWED, f"{local} cannot be read", "Run the command as the user that relay runs as, or use --token."
-        ) from error
+        remedy = "Run the command as the user that relay runs as, or use --token."
+        raise exits.Failure(exits.NOT_ALLOWED, f"{local} cannot be read", remedy) from error
+
+
+def _is_local(remote: Remote) -> bool:
+    if remote.url.startswith("unix:") or remote.url == configured(remote.config)[0]:
+        return True
+    try:
+        host = urlsplit(remote.url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _read_token(path: Path) -> str:

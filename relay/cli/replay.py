@@ -24,11 +24,12 @@ POLL_S: Final = 0.5
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--wait", is_flag=True, help="Wait for the end; exit 5 when an event ended dead.")
 @click.option("--job", metavar="ID", help="Look at a replay that was started before (with --wait: wait for it).")
+@click.option("--jobs", is_flag=True, help="List the replays that were started.")
 @remote_options
 @output_options
 def replay(
     to: str | None, since: float | None, until: float | None, source: str | None, rate: float | None,
-    dry_run: bool, yes: bool, wait: bool, job: str | None, remote: Remote, out: Output,
+    dry_run: bool, yes: bool, wait: bool, job: str | None, jobs: bool, remote: Remote, out: Output,
 ) -> int:  # fmt: skip
     """Send stored events to a destination again, with the message ids that they had.
 
@@ -36,6 +37,8 @@ def replay(
     relay replay --to orders --since 24h
     relay replay --to orders --since 2026-01-31T00:00:00Z --until 6h --rate 50 --yes --wait
     """
+    if jobs:
+        return _list(remote, out)
     if job is not None:
         return _follow(remote, job, out) if wait else _show(remote, job, out)
     if to is None or since is None:
@@ -68,14 +71,28 @@ def _counted(count: int, to: str, out: Output) -> int:
 
 def _find(remote: Remote, name: str) -> dict[str, Any] | None:
     jobs: list[dict[str, Any]] = remote.get("jobs")["jobs"]
-    return next((job for job in jobs if job["job"] == name), None)
+    return next((job for job in jobs if job["name"] == name), None)
 
 
 def _job(remote: Remote, name: str) -> dict[str, Any]:
     job = _find(remote, name)
     if job is None:
-        raise exits.Failure(exits.NO_MATCH, f"there is no replay {name!r}")
+        raise exits.Failure(exits.NO_MATCH, f"there is no replay {name!r}", "`relay replay --jobs` lists those that there are.")
     return job
+
+
+def _list(remote: Remote, out: Output) -> int:
+    jobs: list[dict[str, Any]] = remote.get("jobs")["jobs"]
+    if out.json:
+        out.document({"jobs": jobs})
+    elif jobs:
+        heads = ["JOB", "DESTINATION", "STATE", "DONE", "TOTAL", "DEAD", "BY", "STARTED"]
+        counts = [[f"{count:,}" for count in (job["done"], job["total"], _dead(job))] for job in jobs]
+        rows = [[job["name"], job["destination"], _state(job), *told] for job, told in zip(jobs, counts, strict=True)]
+        out.table(heads, [[*row, job["by"] or "-", show_moment(job["started_s"])] for row, job in zip(rows, jobs, strict=True)])
+    else:
+        out.talk("There are no replays.")
+    return exits.DONE
 
 
 def _show(remote: Remote, name: str, out: Output) -> int:
@@ -83,28 +100,37 @@ def _show(remote: Remote, name: str, out: Output) -> int:
     if out.json:
         out.document(job)
     else:
-        out.line(f"{name} to {job.get('to', '-')}: {_settled(job):,} of {job.get('total', 0):,}, {job['state']}")
+        out.line(_summary(job))
     return exits.DONE
 
 
 def _follow(remote: Remote, name: str, out: Output) -> int:
     """Wait for the end. A job that is known and then gone has ended; one that is held is waited for, and said."""
     job, held = _job(remote, name), False
-    with Progress(f"replay to {job.get('to', name)}", silent=out.quiet) as progress:
-        while job["state"] != "done":
-            progress.show(_settled(job), int(job.get("total", 0)))
-            if job["state"] == "held" and not held:
+    with Progress(f"replay to {job['destination']}", silent=out.quiet) as progress:
+        while not job["finished"]:
+            progress.show(job["done"], job["total"])
+            if job["held"] and not held:
                 held = True
-                out.warn(f"the destination is held; `relay resume {job.get('to', name)}` lets the replay go on.")
+                out.warn(f"{job['destination']} is held; `relay resume {job['destination']}` lets the replay go on.")
             time.sleep(POLL_S)
-            job = _find(remote, name) or job | {"state": "done"}
-    dead = int((job.get("doors") or {}).get("dead") or 0)
+            job = _find(remote, name) or job | {"finished": True}
     if out.json:
         out.document(job)
     else:
-        out.talk(f"{name}: {_settled(job):,} done" + (f", {dead:,} ended dead." if dead else "."))
-    return exits.ENDED_DEAD if dead else exits.DONE
+        out.line(_summary(job))
+    return exits.ENDED_DEAD if _dead(job) else exits.DONE
 
 
-def _settled(job: dict[str, Any]) -> int:
-    return int(job.get("settled") or sum((job.get("doors") or {}).values()))
+def _summary(job: dict[str, Any]) -> str:
+    """`orders#1 to orders: 5 of 5, finished (delivered 4, dead 1)`."""
+    doors = ", ".join(f"{door} {count:,}" for door, count in job["doors"].items() if count)
+    return f"{job['name']} to {job['destination']}: {job['done']:,} of {job['total']:,}, {_state(job)}" + (f" ({doors})" if doors else "")
+
+
+def _state(job: dict[str, Any]) -> str:
+    return "finished" if job["finished"] else "held" if job["held"] else "running"
+
+
+def _dead(job: dict[str, Any]) -> int:
+    return int(job["doors"].get("dead") or 0)

@@ -13,7 +13,7 @@ import click
 
 from relay.cli import exits
 from relay.cli.moments import Span, show_moment
-from relay.cli.output import Output, output_options
+from relay.cli.output import Output, output_options, printable
 from relay.cli.progress import Progress
 from relay.cli.remote import Remote, call, part, remote_options
 
@@ -32,6 +32,8 @@ WAITING: Final = frozenset({"pending", "retry", "parked", "hold"})
 @click.option("--event", help="The event of a track, or the name of a page or screen.")
 @click.option("--user", help="The userId.")
 @click.option("--anonymous", help="The anonymousId; made up when no user is named either.")
+@click.option("--group", help="The groupId of a group call.")
+@click.option("--previous", help="The previousId of an alias call.")
 @click.option("--prop", "props", multiple=True, metavar="K=V", help="A property; V may be JSON. Dots nest: --prop cart.total=9.5")
 @click.option("--trait", "traits", multiple=True, metavar="K=V", help="A trait, in the same way.")
 @click.option(
@@ -44,13 +46,12 @@ WAITING: Final = frozenset({"pending", "retry", "parked", "hold"})
 @click.option("--wait", is_flag=True, help="Follow each event to its end; exit 5 when one ended dead.")
 @click.option("--timeout", "timeout_s", type=Span(), default="60s", show_default=True, metavar="SPAN", help="How long --wait waits.")
 @click.option("--dry-run", "dry_run", metavar="DEST", help="Print what this destination would get; send nothing.")
-@click.option("--config", type=click.Path(path_type=Path), help="The configuration for --dry-run.")
 @remote_options
 @output_options
 def send(
-    kind: str | None, event: str | None, user: str | None, anonymous: str | None, props: tuple[str, ...], traits: tuple[str, ...], file: Path | None,
-    count: int, source: str | None, write_key: str | None, tracking_url: str | None, wait: bool, timeout_s: float, dry_run: str | None,
-    config: Path | None, remote: Remote, out: Output,
+    kind: str | None, event: str | None, user: str | None, anonymous: str | None, group: str | None, previous: str | None,
+    props: tuple[str, ...], traits: tuple[str, ...], file: Path | None, count: int, source: str | None, write_key: str | None, tracking_url: str | None, wait: bool, timeout_s: float, dry_run: str | None,
+    remote: Remote, out: Output,
 ) -> int:  # fmt: skip
     """Send test events to a source, or show what a destination would get.
 
@@ -58,9 +59,9 @@ def send(
     relay send track --event "Order Completed" --user u1 --prop total=9.5 --wait
     relay send track --event "Order Completed" --user u1 --dry-run orders --config relay.toml
     """
-    messages = read_messages(file, kind) if file else [build_message(kind, event, user, anonymous, props, traits)]
+    messages = read_messages(file, kind) if file else [build_message(kind, event, user, anonymous, props, traits, group=group, previous=previous)]
     if dry_run is not None:
-        return _rehearse(messages, config, dry_run, source, out)
+        return _rehearse(messages, remote.config, dry_run, source, out)
     messages = [_with_id(message, fresh=count > 1) for _ in range(count) for message in messages]
     key, target = _where(remote, source, write_key, tracking_url)
     started = time.monotonic()
@@ -83,8 +84,9 @@ def send(
 
 
 def build_message(
-    kind: str | None, event: str | None, user: str | None, anonymous: str | None, props: Sequence[str], traits: Sequence[str]
-) -> dict[str, Any]:
+    kind: str | None, event: str | None, user: str | None, anonymous: str | None, props: Sequence[str], traits: Sequence[str],
+    *, group: str | None = None, previous: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The message that the options describe."""
     if kind is None:
         raise click.UsageError(f"Name the TYPE ({', '.join(TYPES)}) or a --file.")
@@ -93,6 +95,11 @@ def build_message(
         message["event" if kind == "track" else "name"] = event
     elif kind == "track":
         raise click.UsageError("A track call needs --event.")
+    for given, name, needed_by, option in ((group, "groupId", "group", "--group"), (previous, "previousId", "alias", "--previous")):
+        if given is not None:
+            message[name] = given
+        elif kind == needed_by:
+            raise click.UsageError(f"{'An' if kind == 'alias' else 'A'} {kind} call needs {option}.")
     if user is not None:
         message["userId"] = user
     if anonymous is not None or user is None:
@@ -242,7 +249,7 @@ def _wait_for(remote: Remote, message_id: str, deadline: float) -> list[dict[str
 
 
 def _print_story(story: Mapping[str, Any], out: Output) -> None:
-    out.line(f"{story['message_id']}  {story.get('type', '')} {story.get('name', '')}".rstrip())
+    out.line(printable(f"{story['message_id']}  {story.get('type', '')} {story.get('name', '')}".rstrip()))
     if not story["destinations"]:
         out.line("  there is no destination")
     for one in story["destinations"]:

@@ -1,6 +1,9 @@
 """`relay backup`, `relay restore`, `relay recover`: care of the one database file, without a running relay's help."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -8,20 +11,28 @@ from relay.base.clock import SystemClock
 from relay.cli import exits
 from relay.cli.moments import show_span
 from relay.cli.output import Output, agree, output_options
+from relay.cli.remote import configured
 
-DATA_OPTION = click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    envvar="RELAY_DATA",
-    default=Path("relay-data"),
-    show_default=True,
-    help="The data folder (also RELAY_DATA).",
-)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def folder_options(command: F) -> F:
+    """Add --data and --config, handed to the command as `data`: the folder that `serve` would use."""
+
+    @click.option(
+        "--data", type=click.Path(path_type=Path), envvar="RELAY_DATA", help="The data folder (also RELAY_DATA); as configured, or relay-data."
+    )
+    @click.option("--config", type=click.Path(path_type=Path), help="The configuration that names the data folder; searched as `serve` does.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, data: Path | None, config: Path | None, **kwargs: Any) -> Any:
+        return command(*args, data=data or configured(config)[1], **kwargs)
+
+    return wrapped  # type: ignore[return-value]
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@DATA_OPTION
+@folder_options
 @output_options
 def backup(file: Path, data: Path, out: Output) -> None:
     """Copy the database while relay runs; the copy is checked before it gets its name.
@@ -46,7 +57,7 @@ def backup(file: Path, data: Path, out: Output) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@DATA_OPTION
+@folder_options
 @click.option("--yes", is_flag=True, help="Do not ask when there is a database already.")
 @output_options
 def restore(file: Path, data: Path, yes: bool, out: Output) -> None:
@@ -70,7 +81,7 @@ def restore(file: Path, data: Path, yes: bool, out: Output) -> None:
 
 
 @click.command()
-@DATA_OPTION
+@folder_options
 @output_options
 def recover(data: Path, out: Output) -> int:
     """Copy what is readable out of a damaged database; the old file is kept.

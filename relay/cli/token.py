@@ -2,7 +2,6 @@
 
 import click
 
-from relay.base.clock import SystemClock
 from relay.cli import exits
 from relay.cli.moments import Span, show_moment
 from relay.cli.output import Output, agree, output_options
@@ -32,7 +31,7 @@ def new(name: str, role: str, lasts_s: float | None, remote: Remote, out: Output
     relay token new --name ci --role operator
     relay token new --name visitor --role viewer --expires 7d > visitor.token
     """
-    wanted = {"name": name, "role": role} | ({"expires_s": SystemClock().now() + lasts_s} if lasts_s else {})
+    wanted = {"name": name, "role": role} | ({"expires_in_s": lasts_s} if lasts_s else {})
     answer = remote.post("tokens", wanted)
     if out.json:
         out.document(answer)
@@ -56,10 +55,9 @@ def ls(remote: Remote, out: Output) -> int:
     if out.json:
         out.document(answer)
     elif rows:
-        times = ("created_s", "last_used_s", "expires_s")
+        times = ("created_s", "used_s", "expires_s")
         cells = [
-            [str(row.get("token_id", "")), str(row.get("name", "")), str(row.get("role", "")), *(show_moment(row.get(at)) for at in times)]
-            for row in rows
+            [str(row.get("id", "")), str(row.get("name", "")), str(row.get("role", "")), *(show_moment(row.get(at)) for at in times)] for row in rows
         ]
         out.table(["ID", "NAME", "ROLE", "CREATED", "LAST USED", "EXPIRES"], cells)
     else:

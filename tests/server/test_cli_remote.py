@@ -60,20 +60,16 @@ class Console:
             ("POST", "dead/resend"): {"count": self.dead},
             ("POST", "dead/discard"): {"count": self.dead},
             ("POST", "replay"): {"count": 5} if body.get("dry_run") else {"count": 5, "job": "orders#1"},
-            ("GET", "tokens"): {
-                "tokens": [{"token_id": "t1", "name": "ci", "role": "viewer", "created_s": 1.0, "expires_s": None, "last_used_s": None}]
-            },
-            ("POST", "tokens"): {"token_id": "t2", "name": body.get("name"), "token": "fresh-token"},
+            ("GET", "tokens"): {"tokens": [{"id": "t1", "name": "ci", "role": "viewer", "created_s": 1.0, "expires_s": None, "used_s": None}]},
+            ("POST", "tokens"): {"id": "t2", "name": body.get("name"), "token": "fresh-token"},
             ("DELETE", "tokens/t1"): {"revoked": True},
         }
         if (method, path) == ("GET", "jobs"):
             self.polls += 1
             doors = {"delivered": 4, "dead": 1 if self.end == "dead" else 0}
-            return {
-                "jobs": [
-                    {"job": "orders#1", "to": "orders", "state": "done" if self.polls > 1 else "running", "total": 5, "settled": 5, "doors": doors}
-                ]
-            }
+            finished = self.polls > 1
+            progress = {"finished": finished, "held": False, "done": 5 if finished else 0, "total": 5, "pending": 0 if finished else 5}
+            return {"jobs": [{"name": "orders#1", "destination": "orders", "doors": doors, "by": "cli", "started_s": 1.0} | progress]}
         if path.startswith("events/"):
             self.polls += 1
             return {"events": [story(self.end if self.polls > 2 else "pending")]} if self.polls > 1 else None
@@ -82,8 +78,8 @@ class Console:
 
 def letter():
     return {
-        "destination": "orders", "job": "", "id": 7, "subscription": "send-1", "message_id": "m1", "type": "track", "name": "E", "source": "web",
-        "code": "404", "status": 404, "attempts": 1, "first_s": 1.0, "died_s": 2.0, "detail": {"request": {"url": "http://x"}},
+        "destination": "orders", "job": "", "id": 7, "subscription_id": "send-1", "message_id": "m1", "type": "track", "name": "E", "source": "web",
+        "code": "404", "status": 404, "attempts": 1, "first_s": 1.0, "changed_s": 2.0, "detail": {"request": {"url": "http://x"}},
     }  # fmt: skip
 
 
@@ -177,7 +173,7 @@ async def test_what_is_no_relay_is_not_reachable(relay, console, monkeypatch):
 async def test_tokens_are_made_listed_and_revoked(relay, console):
     code, out, _ = await relay("token", "new", "--name", "ci", "--role", "viewer", "--expires", "90d")
     assert (code, out) == (0, "fresh-token\n")
-    assert console.asked[-1][2]["expires_s"] > 1_000_000_000
+    assert console.asked[-1][2]["expires_in_s"] == 90 * 86_400
     code, out, _ = await relay("token", "ls")
     assert re.search(r"t1\s+ci\s+viewer", out)
     code, _, err = await relay("token", "revoke", "t1")
@@ -196,7 +192,7 @@ async def test_dead_letters_are_listed_and_shown(relay, console):
     assert '"url": "http://x"' in out
     console.dead = 0
     code, out, _ = await relay("dead", "ls", "--json")
-    assert (code, json.loads(out)) == (4, {"dead": []})
+    assert (code, json.loads(out)) == (4, {"dead": [], "total": 0})
 
 
 async def test_resend_counts_first_and_asks_for_the_flag_without_a_terminal(relay, console):
@@ -228,15 +224,17 @@ async def test_a_replay_is_followed_to_its_end(relay, console, end, code):
     console.end = end
     done, out, _ = await relay("replay", "--to", "orders", "--since", "24h", "--rate", "10", "--yes", "--wait", "--json")
     assert done == code
-    assert json.loads(out)["state"] == "done"
+    assert json.loads(out)["finished"] is True
     assert console.asked[1][2]["rate"] == 10
 
 
 async def test_a_replay_prints_its_job_and_can_be_looked_at(relay, console):
     code, out, _ = await relay("replay", "--to", "orders", "--since", "24h", "--yes")
     assert (code, out) == (0, "orders#1\n")
-    code, out, _ = await relay("replay", "--job", "orders#1")
+    code, out, _ = await relay("replay", "--job", "orders#1", "--wait")
     assert "5 of 5" in out
+    code, out, _ = await relay("replay", "--jobs")
+    assert [line.split()[0] for line in out.splitlines()] == ["JOB", "orders#1"]
     assert (await relay("replay", "--job", "orders#9"))[0] == 4
     assert (await relay("replay", "--to", "orders"))[0] == 2
 
