@@ -37,6 +37,7 @@ from relay.kit.request import Transport
 from relay.kit.sink import Sink, SinkContext
 from relay.net.client import HttpTransport
 from relay.observe import logs
+from relay.observe.facts import RequestAccepted
 from relay.observe.metrics import Metrics, Snapshot
 from relay.observe.observer import Observer
 from relay.observe.systemd import notify, watchdog_s
@@ -153,6 +154,7 @@ class App:
         self.workspaces = WorkspaceStore(self.database)
         workspace = await self.workspaces.save(candidate, "start", self._seams.clock.now())
         self.current = Current(self._compile(workspace))
+        self.metrics.set("relay_workspace_version", workspace.version)
         self._first_warnings = warnings
 
     async def _own_write_key(self) -> str:
@@ -238,7 +240,8 @@ class App:
             server.max_body_bytes, server.max_event_bytes, server.max_batch_events, server.body_timeout_s, server.public_url,
             tuple(server.cors_origins), tuple(server.trusted_proxies),
         )  # fmt: skip
-        api = TrackingApi(self.current, self.outbox, limits, self._seams.clock, self.observer.emit)
+        emit = self.observer.emit
+        api = TrackingApi(self.current, self.outbox, limits, self._seams.clock, emit, accepted=lambda *told: emit(RequestAccepted(*told)))
         guards = Guards(
             server.head_timeout_s, server.max_connections, server.max_connections_per_address, tuple(server.trusted_proxies),
             server.tls_cert, server.tls_key,

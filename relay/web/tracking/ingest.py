@@ -6,7 +6,7 @@ says so before it reads a body. No middlewares: they would cost a fifth of a req
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -20,7 +20,7 @@ from relay.base.ids import new_message_id
 from relay.errors import Overloaded, RequestError, StoreError
 from relay.observe.facts import Fact, RequestRefused
 from relay.observe.tallies import Tally, TallyKey
-from relay.outbox.interface import Outbox
+from relay.outbox.interface import Appended, Outbox
 from relay.pipeline.compiled import CompiledSource, Current
 from relay.pipeline.decision import Refusal
 from relay.pipeline.intake import Client, Limits, accept, may_be_deep, time_text
@@ -52,7 +52,7 @@ class TrackingLimits:
 
 
 class TrackingApi:
-    """The public face. `emit` takes facts about refused requests, `accepted` (source, body bytes, seconds) one call per good one."""
+    """The public face. `emit` takes facts about refused requests, `accepted` (source, body bytes, seconds, stored, duplicates) one call per good one."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class TrackingApi:
         clock: Clock,
         emit: Callable[[Fact], None],
         *,
-        accepted: Callable[[str, int, float], None] | None = None,
+        accepted: Callable[[str, int, float, int, int], None] | None = None,
         new_id: Callable[[], str] = new_message_id,
     ) -> None:
         self._current, self._outbox, self._limits, self._clock = current, outbox, limits, clock
@@ -141,11 +141,11 @@ class TrackingApi:
         source = self._source(request, message)
         if len(messages) > self._limits.max_batch_events:
             raise RequestError(400, "too_many_events", f"the batch holds more than {self._limits.max_batch_events} events; none was taken")
-        refused = await self._take(request, messages, envelope, source, kind, "Origin" in request.headers, may_be_deep(body))
+        refused, taken = await self._take(request, messages, envelope, source, kind, "Origin" in request.headers, may_be_deep(body))
         if kind is not None and refused and refused[0].code == "event_too_large":
             raise RequestError(400, "event_too_large", f"the event is larger than {self._limits.max_event_bytes} bytes")
         if self._accepted is not None:
-            self._accepted(source.source.slug, len(body), self._clock.monotonic() - started)
+            self._accepted(source.source.slug, len(body), self._clock.monotonic() - started, len(taken), sum(one.duplicate for one in taken))
         return web.Response(body=SUCCESS, content_type=JSON_TYPE, headers=self.cors.headers(request))
 
     async def _read(self, request: web.Request) -> bytes:
@@ -179,7 +179,7 @@ class TrackingApi:
         kind: str | None,
         is_browser_side: bool,
         maybe_deep: bool,
-    ) -> list[Refusal]:
+    ) -> tuple[list[Refusal], Sequence[Appended]]:
         """Accept and store; returns after the commit."""
         received_ms = int(self._clock.now() * 1000)
         if received_ms != self._time[0]:
@@ -199,9 +199,10 @@ class TrackingApi:
             kind=kind,
             maybe_deep=maybe_deep,
         )
+        taken: Sequence[Appended] = ()
         if events or refused:
-            await self._outbox.append(events, _tally(refused, source.source.source_id, received_ms) if refused else None)
-        return refused
+            taken = await self._outbox.append(events, _tally(refused, source.source.source_id, received_ms) if refused else None)
+        return refused, taken
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         """Analytics.js reports on itself; read and dropped."""
