@@ -46,6 +46,8 @@ def _read_option(reader: TableReader, setting: Setting, warnings: list[Problem])
     value: Any = None
     if given and not reader.is_open(reader.at(given[0])):
         value = reader.table[given[0]]
+        if setting.type == "list" and isinstance(value, str) and value:
+            value = [value]  # one or several
         message, remedy = _mistake(setting, value)
         if message:
             _complain(reader, setting, given[0], message, remedy)
