@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -85,6 +86,15 @@ def test_lock_files_pin_every_package_by_hash_and_name_no_registry() -> None:
         text = path.read_text()
         assert text.count('"integrity": "sha512-') == text.count('"node_modules/')
         assert '"resolved"' not in text
+
+
+def test_the_import_contracts_name_only_modules_that_exist() -> None:
+    # The tool passes over a forbidding module that it cannot find, so a renamed one would be out of the contract without a word.
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    lists = [contract.get(key, []) for contract in contracts for key in ("source_modules", "forbidden_modules", "modules")]
+    named = {name.removesuffix(".*") for names in lists for name in names if name.startswith("relay.")}
+    assert named
+    assert [name for name in sorted(named) if importlib.util.find_spec(name) is None] == []
 
 
 UNIT = ROOT / "conf/systemd/relay.service"
