@@ -187,11 +187,14 @@ class LedgerOutbox:
     async def open(self, name: str) -> "LedgerConsumer":
         """Registered as an effect of its own commit, so that it hears of every later operation and of none before."""
 
+        mine: list[LedgerConsumer] = []
+
         def effect(opened: tuple[Cursor, list[Row]]) -> None:
-            self._consumers[name] = LedgerConsumer(self, *opened)
+            mine.append(LedgerConsumer(self, *opened))
+            self._consumers[name] = mine[0]
 
         await self._write(lambda tx: operations.open_consumer(tx, name), effect)
-        return self._consumers[name]
+        return mine[0]
 
     async def names(self) -> list[str]:
         return [cursor.name for cursor in await self._store.read(lambda tx: tx.cursors())]
@@ -223,8 +226,12 @@ class LedgerOutbox:
 
     async def remove(self, name: str, sources: frozenset[str] = frozenset()) -> None:
         now_s = self._clock.now()
-        await self._write(lambda tx: operations.remove(tx, name, sources, now_s), self.totals.add)
-        self._consumers.pop(name, None)
+
+        def effect(tally: Tally) -> None:
+            self.totals.add(tally)
+            self._consumers.pop(name, None)
+
+        await self._write(lambda tx: operations.remove(tx, name, sources, now_s), effect)
 
     async def erase(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000) -> tuple[int, int]:
         def effect(result: tuple[int, int]) -> None:

@@ -144,8 +144,8 @@ class Books:
         return left
 
     def _leave(self, source_id: str, door: Door, code: str) -> int:
-        self.door(door)
-        self.count(source_id, door, code)
+        self.door(door.value)
+        self.count(source_id, door.value, code)
         return 1
 
     def reopen(self, row: Row) -> Row:

@@ -52,7 +52,7 @@ class Disk:
         seqs = sorted(self.log)
         seqs = seqs[bisect_right(seqs, after) :][:limit]
         wanted = [seq for seq in seqs if sources is None or self.log[seq][0] in sources]
-        return [Claim(seq, self._event(seq)) for seq in wanted], seqs[-1] if seqs else after
+        return [Claim(seq, self._event(seq)) for seq in wanted], seqs[-1] if len(seqs) == limit else max(after, self.last)
 
     def events_at(self, seqs: Sequence[int]) -> dict[int, Event]:
         return {seq: self._event(seq) for seq in seqs if seq in self.log}
@@ -61,11 +61,12 @@ class Disk:
         return [(seq, self.log[seq][0]) for seq in sorted(self.log) if first <= seq <= last]
 
     def tombstone(self, keys: Sequence[str], after: int, limit: int) -> tuple[list[int], int]:
-        gone = [seq for seq, (_, event_keys, _, _) in self.log.items() if seq > after and set(keys) & set(event_keys)]
+        upto = min(after + limit, self.last)
+        gone = [seq for seq, (_, event_keys, _, _) in sorted(self.log.items()) if after < seq <= upto and set(keys) & set(event_keys)]
         for seq in gone:
             source_id, _, received_ms, _ = self.log[seq]
             self.log[seq] = (source_id, (), received_ms, b"")
-        return gone, self.last
+        return gone, upto
 
     def seq_before(self, received_ms: int) -> int:
         return max((seq for seq, row in self.log.items() if row[2] < received_ms), default=0)
@@ -98,7 +99,7 @@ class Disk:
         return replace(cursor, doors=dict(cursor.doors), state=deepcopy(cursor.state)) if cursor else None
 
     def cursors(self) -> list[Cursor]:
-        return list(self.all_cursors.values())
+        return [replace(cursor) for _, cursor in sorted(self.all_cursors.items())]
 
     def put_cursor(self, cursor: Cursor) -> None:
         self.all_cursors[cursor.name] = replace(cursor, doors=dict(cursor.doors), state=deepcopy(cursor.state))
@@ -118,7 +119,7 @@ class Disk:
         return [replace(row) for key, row in sorted(self._rows(name).items()) if key[0] in wanted]
 
     def rows_of(self, seq: int) -> list[tuple[str, Row]]:
-        return [(name, replace(row)) for name, rows in self.rows.items() for key, row in rows.items() if key[0] == seq]
+        return [(name, replace(row)) for name, rows in sorted(self.rows.items()) for key, row in sorted(rows.items()) if key[0] == seq]
 
     def dead_rows(self, name: str, which: Selection, seqs: Sequence[int] | None, after: int, limit: int) -> list[Row]:
         def wanted(row: Row) -> bool:
@@ -159,7 +160,8 @@ class Disk:
         self.journal += [(name, attempt) for attempt in attempts]
 
     def journal_of(self, seq: int) -> list[tuple[str, Attempt]]:
-        return [line for line in self.journal if line[1].seq == seq]
+        lines = [line for line in self.journal if line[1].seq == seq and line[0] in self.all_cursors]
+        return sorted(lines, key=lambda line: line[1].at_s)
 
     def delete_journal_before(self, at_s: float) -> None:
         self.journal = [line for line in self.journal if line[1].at_s >= at_s]
@@ -195,6 +197,8 @@ class MemoryStore:
         self._jobs: deque[_Job] = deque()
         self._wake = asyncio.Event()
         self._dead = False
+        self._group: list[_Job] = []
+        """Being committed."""
         self._writer = spawn(self._write(), name="memory-writer")
 
     def submit(
@@ -225,20 +229,23 @@ class MemoryStore:
             await self._wake.wait()
             self._wake.clear()
             while self._jobs:
-                group = [self._jobs.popleft() for _ in range(len(self._jobs))]
+                group = self._group = [self._jobs.popleft() for _ in range(len(self._jobs))]
                 for job in group:
                     if job.on_take:
                         job.on_take()
                 await asyncio.sleep(self.commit_delay_s())
                 await self._commit(group)
+                self._group = []
 
     async def _commit(self, group: list[_Job]) -> None:
         while self.disk_full():
             self.full = "disk full"
-            for job in [job for job in group if job.sheds]:
-                job.done.set_exception(StoreError("disk full"))
-            group = [job for job in group if not job.sheds]
+            self._shed(group)
+            group[:] = [job for job in group if not job.sheds]
             await asyncio.sleep(1)
+            waiting = list(self._jobs)
+            self._jobs = deque(job for job in waiting if not job.sheds)
+            self._shed(waiting)
         self.full = ""
         results = [self._run(job) for job in group]
         self.disk.commits += 1
@@ -249,6 +256,13 @@ class MemoryStore:
                 job.effect(result)
             if not job.done.done():
                 job.done.set_exception(error) if error else job.done.set_result(result)
+
+    def _shed(self, jobs: list[_Job]) -> None:
+        for job in jobs:
+            if job.sheds:
+                if job.on_take:
+                    job.on_take()
+                job.done.set_exception(StoreError("disk full"))
 
     def _run(self, job: _Job) -> tuple[Any, Exception | None]:
         try:
@@ -263,7 +277,7 @@ class MemoryStore:
         self._jobs.clear()
 
     async def close(self) -> None:
-        while self._jobs:
+        while self._jobs or self._group:
             await asyncio.sleep(0.001)
         self._dead = True
         self._writer.cancel()

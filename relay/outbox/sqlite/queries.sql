@@ -49,7 +49,8 @@ SELECT value FROM meta WHERE key = :key
 INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value
 
 -- name: source_ids
-SELECT DISTINCT source FROM tally
+-- tally primary key, whole; and the end of the log, whose events the router may not have counted yet.
+SELECT source FROM tally UNION SELECT source FROM (SELECT source FROM log ORDER BY seq DESC LIMIT 1000)
 
 -- name: cursor
 SELECT name, start, pos, ahead, "end", epoch, extra, skipped, late, doors, state FROM cursor WHERE name = :name
@@ -81,7 +82,7 @@ FROM row WHERE consumer = :name AND seq IN (SELECT value FROM json_each(:seqs)) 
 SELECT consumer, seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, detail FROM row WHERE seq = :seq
 
 -- name: dead_rows
--- row_dead; `seqs` NULL: all.
+-- row primary key, in the order of the answer; `seqs` NULL: all.
 SELECT seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, detail
 FROM row WHERE consumer = :name AND state = 'dead' AND seq > :after AND (:code = '' OR code = :code) AND changed_s >= :since_s
   AND (:until_s = 0 OR changed_s < :until_s) AND (:seqs IS NULL OR seq IN (SELECT value FROM json_each(:seqs)))
@@ -95,21 +96,21 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 DELETE FROM row WHERE consumer = ? AND seq = ? AND sub = ?
 
 -- name: count_rows
--- row primary key.
+-- row_dead holds all that is asked for.
 SELECT state, count(*), min(seq) FROM row WHERE consumer = :name GROUP BY state
 
 -- name: delete_dead_before
--- row_dead, consumer by consumer.
+-- row_dead, consumer by consumer: CROSS JOIN keeps the order of the tables.
 DELETE FROM row WHERE (consumer, seq, sub) IN (
-  SELECT row.consumer, row.seq, row.sub FROM cursor JOIN row ON row.consumer = cursor.name
+  SELECT row.consumer, row.seq, row.sub FROM cursor CROSS JOIN row ON row.consumer = cursor.name
   WHERE row.state = 'dead' AND row.changed_s < :before_s LIMIT :limit)
 
 -- name: write_journal
 INSERT INTO journal (consumer, first, last, at_s, packed) VALUES (?, ?, ?, ?, ?)
 
 -- name: journal_of
--- journal_consumer, consumer by consumer.
-SELECT journal.consumer, journal.packed FROM cursor JOIN journal ON journal.consumer = cursor.name
+-- journal_consumer, consumer by consumer: CROSS JOIN keeps the order of the tables.
+SELECT journal.consumer, journal.packed FROM cursor CROSS JOIN journal ON journal.consumer = cursor.name
 WHERE journal.first <= :seq AND journal.last >= :seq ORDER BY journal.id
 
 -- name: delete_journal_before

@@ -67,9 +67,10 @@ class SqliteTransaction:
             self._execute(f"{SQL['insert_log']} {_placeholders(_LOG_VALUES, len(chunk))}", values)
 
     def events(self, after: int, limit: int, sources: frozenset[str] | None) -> tuple[list[Claim], int]:
+        head = self.head()  # read first: a commit in between only adds above it
         rows = self._execute(SQL["events_after"], {"after": after, "limit": limit}).fetchall()
         claims = [Claim(seq, Event.from_body(source, at, body)) for seq, source, at, body in rows if sources is None or source in sources]
-        return claims, rows[-1][0] if rows else after
+        return claims, rows[-1][0] if len(rows) == limit else max(after, head, rows[-1][0] if rows else 0)
 
     def events_at(self, seqs: Sequence[int]) -> dict[int, Event]:
         if not seqs:
