@@ -149,8 +149,9 @@ class Gate:
 
     def obey(self, state: Mapping[str, Any]) -> None:
         """A person held or resumed: `state` is what the store holds now."""
+        was_shut = self.is_shut
         self.hold = state.get("hold")
-        if not self.hold and (state.get("breaker") or {}).get("state", "closed") == "closed" and self.is_shut:
+        if was_shut and not self.hold and (state.get("breaker") or {}).get("state", "closed") == "closed":
             self._close()  # written again: a settle that was on its way may have carried the old hold
 
     def settings_changed(self) -> None:
@@ -170,6 +171,7 @@ class Gate:
     def _shut(self, code: str, status: int | None, sample: str, now_s: float) -> None:
         if not self.hold:
             self.hold = {"by": "relay", "code": code, "since_s": now_s, "status": status, "sample": sample[:500]}
+            self.dirty = True
             if self.breaker == "closed":
                 self._probes = 0
         self._probe_failed(now_s)
