@@ -1,0 +1,83 @@
+"""Each statement of the SQLite outbox uses the index that it claims, and none reads a whole table unasked."""
+
+import re
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from relay.database import migrate
+from relay.database.connect import open_writer
+from relay.outbox.sqlite.statements import SQL
+
+LOG, ROW, TALLY = "log USING INTEGER PRIMARY KEY", "row USING PRIMARY KEY", "tally USING PRIMARY KEY"
+CURSOR = "cursor USING INDEX sqlite_autoindex_cursor_1"
+CLAIMS = {
+    "events_after": [f"SEARCH {LOG} (rowid>?)"],
+    "events_at": [f"SEARCH {LOG} (rowid=?)"],
+    "sources_between": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
+    "seqs_of_keys": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
+    "tombstone": [f"SEARCH {LOG} (rowid=?)"],
+    "oldest": ["SEARCH log"],
+    "received_at": [f"SEARCH {LOG} (rowid>?)"],
+    "delete_log": [f"SEARCH {LOG} (rowid=?)", f"SEARCH {LOG} (rowid<?)", "SEARCH row USING COVERING INDEX row_seq (seq=?)"],
+    "known": [f"SEARCH dedup_{i} USING INTEGER PRIMARY KEY (rowid=?)" for i in range(3)],
+    "get_meta": ["SEARCH meta USING INDEX sqlite_autoindex_meta_1 (key=?)"],
+    "source_ids": ["SCAN tally", "SCAN log"],
+    "cursor": [f"SEARCH {CURSOR} (name=?)"],
+    "cursors": [f"SCAN {CURSOR}"],
+    "delete_cursor": [f"SEARCH {CURSOR} (name=?)"],
+    "delete_rows_of": ["SEARCH row USING COVERING INDEX row_dead (consumer=?)"],
+    "open_rows": [f"SEARCH {ROW} (consumer=?)"],
+    "rows_at": [f"SEARCH {ROW} (consumer=? AND seq=?)"],
+    "rows_of": ["SEARCH row USING INDEX row_seq (seq=?)"],
+    "dead_rows": [f"SEARCH {ROW} (consumer=? AND seq>?)"],
+    "delete_row": [f"SEARCH {ROW} (consumer=? AND seq=? AND sub=?)"],
+    "count_rows": ["SEARCH row USING COVERING INDEX row_dead (consumer=?)"],
+    "delete_dead_before": ["SCAN cursor", "SEARCH row USING COVERING INDEX row_dead (consumer=? AND state=? AND changed_s<?)"],
+    "journal_of": ["SCAN cursor", "SEARCH journal USING INDEX journal_consumer (consumer=? AND first<?)"],
+    "delete_journal_before": ["SCAN journal", "SEARCH journal USING INTEGER PRIMARY KEY (rowid=?)"],
+    "tallies": [f"SEARCH {TALLY} (minute>? AND minute<?)"],
+    "delete_tallies_before": [f"SEARCH {TALLY} (minute<?)"],
+}
+WRITES = {"insert_log", "set_meta", "put_cursor", "put_row", "write_journal", "count"}
+"""They look nothing up but the key of what they write."""
+SCANNED = {
+    "source_ids": {"tally", "log"},
+    "cursors": {"cursor"},
+    "delete_dead_before": {"cursor"},
+    "journal_of": {"cursor"},
+    "delete_journal_before": {"journal"},
+}
+"""Tables that may be read from their first row on: small, or bounded by a LIMIT."""
+TABLES = {"log", "row", "cursor", "journal", "tally", "meta", "dedup_0", "dedup_1", "dedup_2"}
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory):
+    with closing(open_writer(tmp_path_factory.mktemp("plans") / "relay.db", durability="process", steps=migrate.load_steps())) as opened:
+        yield opened
+
+
+def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
+    names = re.findall(r"(?<!\w):(\w+)", statement)
+    values = {name: "[]" if name in ("seqs", "hashes", "keys") else 1 for name in names} if names else (1,) * statement.count("?")
+    return [line[3] for line in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+
+def test_every_statement_is_covered_by_the_table() -> None:
+    assert set(SQL) == set(CLAIMS) | WRITES
+
+
+@pytest.mark.parametrize("name", sorted(CLAIMS))
+def test_a_statement_uses_its_index(connection: sqlite3.Connection, name: str) -> None:
+    lines = plan(connection, SQL[name])
+    for claim in CLAIMS[name]:
+        assert any(line.startswith(claim) for line in lines), (claim, lines)
+    scanned = {line.split()[1] for line in lines if line.startswith("SCAN ")} & TABLES
+    assert scanned == SCANNED.get(name, set()), lines
+
+
+@pytest.mark.parametrize("name", sorted(WRITES - {"insert_log"}))
+def test_a_write_reads_no_table(connection: sqlite3.Connection, name: str) -> None:
+    assert not [line for line in plan(connection, SQL[name]) if line.startswith("SCAN ")]
