@@ -12,7 +12,8 @@ from relay.kit.definition import Action
 class Refusal(NamedTuple):
     """A message that intake refuses; the rest of its batch goes on."""
 
-    index: int
+    position: int
+    """Its place in the batch."""
     code: str
     message_id: str
 
