@@ -5,6 +5,7 @@ requests, no new attempts, drain, write, checkpoint. A dead writer ends the proc
 """
 
 import asyncio
+import gc
 import os
 import secrets
 import signal
@@ -380,7 +381,14 @@ def serve(options: ServeOptions) -> int:
     """Run relay until it is told to stop; returns the exit code."""
     import uvloop
 
+    calm_collector()
     return uvloop.run(_serve(options))
+
+
+def calm_collector() -> None:
+    """Events live for seconds as thousands of small objects without cycles: looking through them at Python's pace costs a fifth of ingest."""
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 async def _serve(options: ServeOptions) -> int:

@@ -117,8 +117,9 @@ class Product:
     """relay, and the orders that a benchmark gives it."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
-        from relay.app import ServeOptions, build
+        from relay.app import ServeOptions, build, calm_collector
 
+        calm_collector()
         self.app = build(ServeOptions(config=Path(spec["config"]), data=Path(spec["data"])), environment={})
 
     async def run(self) -> None:

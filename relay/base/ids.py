@@ -1,8 +1,13 @@
 """Ids and stable keys."""
 
-import base64
 import hashlib
 import uuid
+from itertools import product
+from typing import Final
+
+_PAIRS: Final = tuple(map("".join, product("abcdefghijklmnopqrstuvwxyz234567", repeat=2)))
+_SHIFTS: Final = range(126, 0, -10)
+"""26 characters of base32 are the first 130 bits, two characters to ten of them."""
 
 
 def new_message_id() -> str:
@@ -16,12 +21,18 @@ def delivery_key(source_id: str, message_id: str) -> str:
     Not the messageId itself: the Standard Webhooks spec wants an id without dots that users do not control.
     """
     digest = hashlib.sha256(f"{source_id}\0{message_id}".encode("utf-8", "surrogatepass")).digest()
-    return "msg_" + base64.b32encode(digest[:17]).decode()[:26].lower()
+    return _key_of(digest)
 
 
 def batch_key(keys: list[str]) -> str:
     """The idempotency key of a batch: a hash of the keys of all its events, in their order."""
-    return "msg_" + base64.b32encode(hashlib.sha256("\0".join(keys).encode()).digest()[:17]).decode()[:26].lower()
+    return _key_of(hashlib.sha256("\0".join(keys).encode()).digest())
+
+
+def _key_of(digest: bytes) -> str:
+    """Made for each attempt, and base64.b32encode takes as long as the rest of it."""
+    bits = int.from_bytes(digest[:17], "big")
+    return "msg_" + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
 
 
 def dedup_hash(source_id: str, message_id: str) -> int:

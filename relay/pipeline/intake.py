@@ -92,7 +92,8 @@ def accept(
 def _arrival(envelope: Mapping[str, Any], received_ms: int, received_text: str, client: Client, new_id: Callable[[], str]) -> Arrival:
     """What the messages share; defaults of a batch that are no objects are as good as absent."""
     context, integrations = envelope.get("context"), envelope.get("integrations")
-    sent, sent_text = parse_time(envelope.get("sentAt"))
+    sent_at = envelope.get("sentAt")
+    sent, sent_text = (None, "") if sent_at is None else parse_time(sent_at)
     return Arrival(
         received=EPOCH + timedelta(milliseconds=received_ms),
         received_text=received_text,
