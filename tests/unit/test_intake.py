@@ -87,7 +87,7 @@ def test_each_mistake_has_its_code_and_costs_nobody_else(change: dict[str, Any],
     events, refused = take([TRACK | {"messageId": "before"}, TRACK | change, TRACK | {"messageId": "after"}])
     assert [refusal.code for refusal in refused] == ([code] if code else [])
     assert {event.message_id for event in events} >= {"before", "after"}
-    assert all(refusal.code in CODES and refusal.index == 1 for refusal in refused)
+    assert all(refusal.code in CODES and refusal.position == 1 for refusal in refused)
 
 
 @pytest.mark.parametrize("message", [None, 1, "x", [], [TRACK]])
