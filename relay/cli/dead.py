@@ -90,7 +90,7 @@ def show(which: Mapping[str, Any], remote: Remote, out: Output) -> int:
     for row in rows:
         out.line(f"{_cell(row, 'message_id')} to {_cell(row, 'destination')}")
         for key in ("source", "type", "name", "subscription_id", "code", "status", "attempts", "job"):
-            out.line(f"  {key:<16}{_cell(row, key)}")
+            out.line(f"  {key.removesuffix('_id'):<16}{_cell(row, key)}")
         out.line(f"  {'first attempt':<16}{show_moment(row.get('first_s'))}")
         out.line(f"  {'died':<16}{show_moment(row.get('changed_s'))}")
         if row.get("detail"):
@@ -168,5 +168,17 @@ def _cell(row: Mapping[str, Any], key: str) -> str:
 
 
 def _show_detail(detail: Any, out: Output) -> None:
-    for line in to_json(detail).splitlines() if not isinstance(detail, str) else detail.splitlines():
-        out.line(f"  | {printable(line)}")
+    """The last request and its answer, as kept; anything else as JSON."""
+    request, response = (detail.get("request"), detail.get("response")) if isinstance(detail, dict) else (None, None)
+    if not isinstance(request, dict):
+        for line in to_json(detail).splitlines():
+            out.line(f"  | {printable(line)}")
+        return
+    lines = [f"{request.get('method', '')} {request.get('url', '')}"]
+    lines += [f"{name}: {value}" for name, value in (request.get("headers") or {}).items()]
+    lines += ["", *str(request.get("body") or "").splitlines()]
+    for line in lines:
+        out.line(f"  > {printable(line)}".rstrip())
+    if isinstance(response, dict):
+        for line in [f"status {response.get('status')}", *str(response.get("body") or "").splitlines()]:
+            out.line(f"  < {printable(line)}".rstrip())

@@ -57,7 +57,7 @@ class Output:
         return click.style(text, fg=color) if color and self._colored() else text
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table: by rich on a terminal, where long cells wrap; else aligned with spaces, one line per row."""
+        """A table: by rich on a terminal; else aligned with spaces. One line per row, so that ids can be copied and lines counted."""
         plain = [[printable(cell) for cell in row] for row in rows]
         if sys.stdout.isatty():
             self._draw_table(heads, plain)
@@ -68,6 +68,7 @@ class Output:
             self.line("  ".join(self.paint(cell) if number else cell for cell in cells).rstrip())
 
     def _draw_table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        from rich.cells import cell_len
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
@@ -75,10 +76,13 @@ class Output:
         colored = self._colored()
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for head in heads:
-            table.add_column(head, overflow="fold")
+            table.add_column(head, no_wrap=True)
         for row in rows:
             table.add_row(*(Text(cell, style=STATE_COLORS.get(cell, "")) for cell in row))
-        Console(no_color=not colored, force_terminal=True, highlight=False, markup=False).print(table)
+        natural = sum(max(map(cell_len, column)) + 2 for column in zip(heads, *rows, strict=True))
+        console = Console(no_color=not colored, force_terminal=True, highlight=False, markup=False)
+        console.width = max(console.width, natural)
+        console.print(table)
 
     def _colored(self) -> bool:
         return wants_color(sys.stdout.isatty(), os.environ) if self.color is None else self.color

@@ -79,7 +79,7 @@ class Console:
 def letter():
     return {
         "destination": "orders", "job": "", "id": 7, "subscription_id": "send-1", "message_id": "m1", "type": "track", "name": "E", "source": "web",
-        "code": "404", "status": 404, "attempts": 1, "first_s": 1.0, "changed_s": 2.0, "detail": {"request": {"url": "http://x"}},
+        "code": "404", "status": 404, "attempts": 1, "first_s": 1.0, "changed_s": 2.0, "detail": {"request": {"method": "GET", "url": "http://x"}},
     }  # fmt: skip
 
 
@@ -189,7 +189,7 @@ async def test_dead_letters_are_listed_and_shown(relay, console):
     assert console.asked[-1][1] == "/ui/api/dead?to=orders&code=404&since_s=1.0&message_id=m1&message_id=m2&limit=100"
     code, out, _ = await relay("dead", "show", "m1")
     assert "m1 to orders" in out
-    assert '"url": "http://x"' in out
+    assert "> GET http://x" in out
     console.dead = 0
     code, out, _ = await relay("dead", "ls", "--json")
     assert (code, json.loads(out)) == (4, {"dead": [], "total": 0})
