@@ -416,6 +416,7 @@ class Actor:
                 stream.settling = spawn(self._commit(stream), name=f"settle:{stream.name}")
                 stream.settling.add_done_callback(self._committed(stream))
             elif stream.is_over:
+                stream.consumer.on_change = None  # rows that are sent again later come with another open
                 del self._board.streams[stream.name]
 
     def _committed(self, stream: Stream) -> Callable[["asyncio.Task[None]"], None]:
@@ -454,7 +455,7 @@ class Actor:
         if self._wake.is_set():
             return
         monotonic, now_s = self._clock.monotonic(), self._clock.now()
-        waits = [TICK_S, self._batches.next_s() - monotonic, self._board.next_due_s() - now_s]
+        waits = [TICK_S, self._batches.next_s() - monotonic, self._board.next_due_s() - now_s, self._board.pace_s()]
         if self._board.has_ready or self._batches.waiting:
             waits += [wait_s for wait_s in (self.gate.next_s() - now_s, self._pace.delay_s(monotonic)) if wait_s > 0]
         timer = asyncio.get_running_loop().call_later(max(0.001, min(waits)), self._wake.set)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from relay.base.clock import Clock
 from relay.delivery.lanes import ENDED, FLYING, WAITING, Item, Lanes
 from relay.delivery.stream import Stream
+from relay.delivery.verdict import RETRY_AFTER_MAX_S
 from relay.outbox.interface import Row
 from relay.workspace.model import Destination
 
@@ -29,6 +30,7 @@ class Board:
         self._clock = clock
         self._keyless = keyless or model.order == "none"
         self._limit = limit
+        self._longest_s = max(model.retry.max_delay_s, RETRY_AFTER_MAX_S, *model.retry.schedule_s) * CLOCK_SLACK
         self.streams: dict[str, Stream] = {}
         self.items: dict[tuple[str, int], Item] = {}
         """Scanned items in memory."""
@@ -102,7 +104,7 @@ class Board:
         return self._counter
 
     def _is_early(self, due_s: float) -> bool:
-        return 0 < due_s - self._clock.now() <= self._model.retry.max_delay_s * CLOCK_SLACK
+        return 0 < due_s - self._clock.now() <= self._longest_s
 
     def passed(self, stream: Stream) -> None:
         """The scan moved on: rows that it has passed may start."""
@@ -117,6 +119,12 @@ class Board:
     def next_due_s(self) -> float:
         """When the next row is due (unix seconds); infinity: none waits."""
         return self._due[0][0] if self._due else float("inf")
+
+    def pace_s(self) -> float:
+        """How long ready items of a paced replay wait for their turn; infinity: none does."""
+        now_s = self._clock.monotonic()
+        paces = (stream.pace.delay_s(now_s) for stream in self.streams.values()) if self._beside else ()
+        return min((wait_s for wait_s in paces if wait_s > 0), default=float("inf"))
 
     @property
     def has_ready(self) -> bool:
