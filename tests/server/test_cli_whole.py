@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
@@ -402,6 +403,21 @@ async def test_a_port_in_use_and_an_unwritable_place_have_exit_codes_of_their_ow
     assert (done.returncode, listen.rpartition(":")[2] in done.stderr, "Traceback" in done.stderr) == (74, True, False)
     done = await asyncio.to_thread(command, ["token", "ls", "--token-file", "none"], tmp_path, {})
     assert done.returncode == 77
+
+
+async def test_an_interrupted_wait_ends_with_130_and_no_traceback(whole):
+    assert (await whole.run("hold", "orders")).code == 0
+    # A shell that runs the tests in the background has SIGINT ignored, and children inherit that.
+    start = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from relay.cli import main; sys.exit(main())"
+    words = [sys.executable, "-c", start, "send", "track", "--event", "Interrupted", "--user", "u1", "--wait"]
+    with subprocess.Popen(words, cwd=whole.process.folder, env=clean({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as waiting:
+        assert waiting.stderr is not None
+        said = await asyncio.to_thread(waiting.stderr.readline)
+        waiting.send_signal(signal.SIGINT)
+        _, rest = await asyncio.to_thread(waiting.communicate, timeout=30)
+    assert said.startswith(b"1 event sent")
+    assert (waiting.returncode, b"Traceback" in rest) == (130, False)
+    assert (await whole.run("resume", "orders")).code == 0
 
 
 async def test_a_table_on_a_terminal_keeps_ids_whole_and_names_harmless(whole):

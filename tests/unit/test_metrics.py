@@ -2,8 +2,18 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from relay.observe.facts import ActorCrashed, ConfigReloaded, DeliveryAttempted, ReloadRefused, RequestAccepted, RequestRefused
-from relay.observe.metrics import DestinationFigures, Metrics, Snapshot
+from relay.observe.facts import (
+    ActorCrashed,
+    BreakerChanged,
+    ConfigReloaded,
+    DeliveryAttempted,
+    DestinationHeld,
+    ReloadRefused,
+    RequestAccepted,
+    RequestRefused,
+    StoreFull,
+)
+from relay.observe.metrics import COUNTERS, GAUGES, HISTOGRAMS, DestinationFigures, Metrics, Snapshot
 from relay.observe.observer import Observer
 from relay.observe.tallies import TallyKey, Totals
 
@@ -42,6 +52,21 @@ def test_facts_are_counted() -> None:
     assert told["relay_workspace_version", ()] == 7
     assert told["relay_config_last_reload_successful", ()] == 0
     assert told["relay_outbox_commit_rows_sum", ()] == 20
+
+
+def test_every_metric_has_a_fact_that_moves_it() -> None:
+    metrics = Metrics(Totals(), version="1")
+    observer = Observer(metrics)
+    observer.emit(DeliveryAttempted("orders", "web", "m", "webhook", "send", 1, "delivered", 200, "", 30.0))
+    observer.emit(RequestAccepted("web", 512, 0.004, entries=1, duplicates=1))
+    observer.emit(DestinationHeld("orders", "relay", "credentials", 401))
+    observer.emit(BreakerChanged("orders", "open"))
+    observer.emit(ActorCrashed("orders", 1.0))
+    observer.emit(ConfigReloaded(7))
+    observer.emit(StoreFull("disk"))
+    observer.committed(0.002, 20)
+    moved = {name for (name, _), value in samples(metrics).items() if value > 0}
+    assert {*COUNTERS, *GAUGES, *(f"{name}_count" for name in HISTOGRAMS)} <= moved
 
 
 def test_a_value_on_a_bound_falls_into_its_bucket() -> None:
