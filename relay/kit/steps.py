@@ -30,7 +30,7 @@ def rehearse(steps: Steps[T], answers: Iterable[Response]) -> tuple[T | None, li
     try:
         asked.append(next(steps))
         for response in script:
-            asked.append(steps.send(response))
+            asked.append(steps.send(response))  # noqa: PERF401 - a StopIteration must not pass through a generator expression
     except StopIteration as end:
         return end.value, asked
     finally:
