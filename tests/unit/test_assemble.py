@@ -207,7 +207,7 @@ def test_each_mistake_tells_place_and_remedy(tmp_path: Path, text: str, line: in
         ('sharedSecret = "a"\nshared_secret = "b"', "'sharedSecret' and 'shared_secret' are the same setting"),
         ('sharde_secret = "a"', "unknown setting 'sharde_secret'"),
         ("shared_secret = 1", "setting 'shared_secret' must be a string"),
-        ('old_secrets = 5', "setting 'old_secrets' must be a list of strings"),
+        ("old_secrets = 5", "setting 'old_secrets' must be a list of strings"),
         ("max_items = 1.5", "setting 'max_items' must be a whole number"),
         ('method = "GET"', 'setting \'method\' must be "POST" or "PUT"'),
     ],
