@@ -5,7 +5,7 @@ receivers made for Segment sign what JavaScript prints; what a mapping gives can
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -35,14 +35,14 @@ _SECRET_NAME = re.compile(r"auth|token|key|secret|passw|cookie|signature|credent
 def send(settings: Mapping[str, Any], delivery: Delivery) -> Request:
     """One event, one request."""
     body = _body(delivery)
-    return _request(settings, delivery, delivery.key, body, body)
+    return _request(settings, delivery, lambda: delivery.key, body, body)
 
 
 def send_batch(settings: Mapping[str, Any], deliveries: Sequence[Delivery]) -> Request:
     """A JSON array; `X-Signature` covers its first item only, as Segment's does, Standard Webhooks all that is sent."""
     bodies = [_body(delivery) for delivery in deliveries]
-    key = batch_key([delivery.key for delivery in deliveries])
-    return _request(settings, deliveries[0], key, b"[" + b",".join(bodies) + b"]", bodies[0])
+    body = b"[" + b",".join(bodies) + b"]"
+    return _request(settings, deliveries[0], lambda: batch_key([delivery.key for delivery in deliveries]), body, bodies[0])
 
 
 def signing_secrets(settings: Mapping[str, Any]) -> list[str]:
@@ -60,7 +60,8 @@ def _body(delivery: Delivery) -> bytes:
     return jsonio.js_text(delivery.event.body, payload) if data is payload else jsonio.js_dumps(data)
 
 
-def _request(settings: Mapping[str, Any], delivery: Delivery, key: str, body: bytes, signed: bytes) -> Request:
+def _request(settings: Mapping[str, Any], delivery: Delivery, make_key: Callable[[], str], body: bytes, signed: bytes) -> Request:
+    """`make_key` gives the id of what is sent; asked for only when it is signed with it."""
     fields = delivery.fields
     url = fields.get("url") or settings.get("url")
     if not url:
@@ -77,7 +78,7 @@ def _request(settings: Mapping[str, Any], delivery: Delivery, key: str, body: by
     if shared:
         headers = (*headers, ("X-Signature", segment_signature(shared, signed)))
     if signing:
-        stamp = int(delivery.sent_s)
+        stamp, key = int(delivery.sent_s), make_key()
         signature = standard_webhooks(signing, key, stamp, body)
         headers = (*headers, ("webhook-id", key), ("webhook-timestamp", str(stamp)), ("webhook-signature", signature))
     return Request(fields.get("method") or "POST", url, headers, body, secrets=secrets)
