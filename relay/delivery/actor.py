@@ -132,6 +132,9 @@ class Actor:
             flight.cancel()
         if self._flights:
             await asyncio.wait(self._flights)
+        for item in self._board.flying():
+            if item.results:  # partly done: rows for the units that wait, else the successor sends those that are done again
+                self._end(item)
         for stream in self._board.streams.values():
             if stream.settling:
                 await settle_now(asyncio.wait([stream.settling]), timeout_s=SETTLE_S)
@@ -180,7 +183,10 @@ class Actor:
         board, feed = self._board, self._means.feed
         if self._stopping or not stream.may_scan or len(board.items) >= self._window or stream.scanned >= feed.upto:
             return False
+        rewound = stream.rewound
         entries, upto = await feed.entries(stream.consumer, stream.scanned, min(CHUNK, self._window - len(board.items)))
+        if stream.rewound != rewound:
+            return True  # this chunk is old, and begins too late
         if stream.end is not None:
             upto = min(upto, stream.end)
         before = stream.scanned
@@ -382,7 +388,8 @@ class Actor:
             return
         row, stream = item.row, board.streams[item.stream]
         attempts, first_s = (row.attempts, row.first_s) if row else (0, 0.0)
-        item.results += [Outcome(waits, RETRY, "breaker_open", attempts, first_s, self._clock.now()) for waits in waiting]
+        code = "breaker_open" if self.gate.is_shut else "RETRY"
+        item.results += [Outcome(waits, RETRY, code, attempts, first_s, self._clock.now()) for waits in waiting]
         stream.settle(Settlement(item.seq, item.source_id, tuple(item.results), _stored_keys(item), row.subscription_id if row else None), item)
         board.settled(item)
         retries = [outcome for outcome in item.results if outcome.result == RETRY]

@@ -163,6 +163,10 @@ class Board:
     def take_off(self, item: Item) -> None:
         self.lanes.take_off(item)
 
+    def flying(self) -> list[Item]:
+        """Items with a unit in flight or in a batch."""
+        return [item for item in (*self.items.values(), *self.rows.values()) if item.state == FLYING]
+
     def land(self, item: Item, state: str) -> None:
         """No longer in flight. A foreign item may have kept lane heads from starting."""
         if item.state == FLYING:
@@ -209,7 +213,7 @@ class Board:
         for item in self._of(stream, tuple(self.rows.values())):
             if item.state == WAITING:
                 item.event = item.units = None
-        stream.scanned = stream.mirror.pos
+        stream.rewind()
 
     def _of(self, stream: Stream, items: Iterable[Item]) -> list[Item]:
         return [item for item in items if item.stream == stream.name]
