@@ -1,5 +1,6 @@
 """What must hold after each commit, and what must hold when everything has come to rest (outbox page, section 9)."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -129,7 +130,7 @@ def _order(name: str, book: Book, told: Told, *, strict: bool) -> list[str]:
             groups.setdefault(key, []).append(number)
     for key, numbers in groups.items():
         numbers.sort(key=lambda number: told.stored[number])
-        for older, newer in zip(numbers, numbers[1:], strict=False):
+        for older, newer in itertools.pairwise(numbers):
             if max(first_of[older]) > min(first_of[newer]):
                 broken.append(f"{name}: event {newer} of {key!r} was first taken before event {older}")
         lasts = [number for _, number in taken if number in numbers]

@@ -84,7 +84,7 @@ def make_plan(seed: int) -> Plan:
     first = Workspace(1, tuple(Source(name, name, name, (name,)) for name in SOURCES), _destinations(draw))
     workspaces, orders = [first], _appends(draw)
     many = draw.random() < 0.5
-    for _ in range(draw.randint(0, 9) if many else draw.randint(0, 3)):
+    for _ in range(draw.randint(4, 16) if many else draw.randint(0, 4)):
         kind = draw.choice(ORDERS)
         at_s = draw.uniform(0.5, FAULTS_S)
         name = draw.choice(first.destinations).destination_id
@@ -109,7 +109,7 @@ def make_plan(seed: int) -> Plan:
         workspaces,
         sorted(orders, key=lambda order: order.at_s),
         weights,
-        [int(draw.expovariate(1 / 900)) + 5 for _ in range(draw.choice((0, 1, 3, 6)))],
+        [int(draw.expovariate(1 / draw.choice((200, 800)))) + 5 for _ in range(draw.choice((0, 1, 3, 8)))],
         _limits(draw),
         draw.random() < 0.3,
         frozenset(one.destination_id for one in first.destinations if one.order == "strict"),

@@ -19,6 +19,7 @@ from relay.outbox import engine as engine_module
 from relay.outbox import operations
 from relay.outbox.engine import LedgerOutbox
 from relay.outbox.interface import ROUTER, WHOLE, Claim, Selection
+from relay.outbox.transaction import Transaction
 from relay.pipeline.compiled import Compiled, CompiledDestination, Current, compile_workspace
 from relay.pipeline.decision import Drop
 from relay.pipeline.destination_side import destination_side
@@ -186,12 +187,14 @@ class World:
         self.commits += 1
         if tx.head() > self._head:
             for seq, event in tx.events(self._head, 1_000, None)[0]:
+                if not event.body:
+                    continue  # erased in the commit that stored it; its number comes with the answer
                 number = event.payload["n"]
                 if number in self.seen:
                     self.fail(f"event {number} is stored twice, as {self.seen[number][2]} and {seq}")
                 self.seen[number] = (self.loop.time(), event, seq)
             self._head = tx.head()
-        marks = " ".join(f"{one.name}={one.pos}+{one.ahead:b}" for one in tx.cursors())
+        marks = " ".join(f"{one.name}={one.pos}+{one.ahead:b}:{_short(tx, one.name)}" for one in tx.cursors())
         self.trace(f"commit head={self._head} {marks}")
         for problem in after_commit(tx, self._held):
             self.fail(problem)
@@ -247,7 +250,7 @@ class World:
             return
         for destination, number, subscription_id in list(self.receivers.book.taken):
             cursor = tx.cursor(destination)
-            seq = self.seen[number][2]
+            seq = self.seen[number][2] if number in self.seen else 0
             rows = {row.subscription_id for row in tx.rows_at(destination, [seq]) if row.state != "dead"}
             if cursor is None or not cursor.is_done(seq) or subscription_id in rows or WHOLE in rows:
                 self.receivers.book.grant((destination, number, subscription_id))
@@ -356,6 +359,7 @@ class World:
         elif kind == "erase":
             self._exempt_user(what)
             await self._in_life(life, outbox.erase([what]), kind)
+            self._exempt_user(what)  # and what came in before its commit
         elif kind == "expire":
             upto = self.engine.transaction().head()
             self.exempt[what[0]] |= {number for number, (_, _, seq) in self.seen.items() if seq <= upto}
@@ -374,8 +378,11 @@ class World:
     def _exempt_user(self, key: str) -> None:
         for number, (_, event, _) in self.seen.items():
             if key in event.keys:
-                for numbers in self.exempt.values():
-                    numbers.add(number)
+                self._exempt(number)
+
+    def _exempt(self, number: int) -> None:
+        for numbers in self.exempt.values():
+            numbers.add(number)
 
     async def _append(self, source_id: str, payloads: list[dict[str, Any]]) -> None:
         """A client that sends until it is answered."""
@@ -384,8 +391,12 @@ class World:
             events = [make_event(payload, source_id, int(self.clock.now() * 1000)) for payload in payloads]
             answers = await self._in_life(life, life.outbox.append(events), "append")
             if answers is not None:
-                for payload, answer in zip(payloads, answers, strict=True):
-                    self.acked[payload["n"]] = answer.seq
+                for event, answer in zip(events, answers, strict=True):
+                    number = event.payload["n"]
+                    self.acked[number] = answer.seq
+                    if number not in self.seen:
+                        self.seen[number] = (self.loop.time(), event, answer.seq)
+                        self._exempt(number)
                 self.trace(f"acknowledged {[(payload['n'], answer.seq) for payload, answer in zip(payloads, answers, strict=True)]}")
                 return
             await asyncio.sleep(self.random.uniform(0.3, 2))
@@ -455,6 +466,11 @@ class World:
             if len(decisions) == 1 and (only := decisions.pop()):
                 wanted[number] = only
         return wanted
+
+
+def _short(tx: Transaction, name: str) -> str:
+    """Open rows in few letters, for the trace."""
+    return ",".join(f"{row.seq}{row.subscription_id}{row.state[0]}" for row in tx.open_rows(name))
 
 
 def _units(compiled: Compiled, name: str, event: Event, seq: int) -> frozenset[str]:
