@@ -26,6 +26,8 @@ class Stream:
         self.mirror = replace(cursor)
         """The cursor with everything that was handed to a settle, committed or not."""
         self.scanned = cursor.pos
+        self.rewound = 0
+        """How often the scan went back: a chunk that is being read meanwhile is void."""
         self.end = cursor.end
         self.replay: Mapping[str, Any] | None = cursor.state.get("replay") if cursor.end is not None else None
         self.pace = Throttle(float((self.replay or {}).get("rate") or 0))
@@ -64,6 +66,11 @@ class Stream:
         if upto > self.mirror.pos:
             mark(self.mirror, self.mirror.pos + 1, upto)
         self.scanned = max(self.scanned, upto)
+
+    def rewind(self) -> None:
+        """Scan again from what is settled."""
+        self.scanned = self.mirror.pos
+        self.rewound += 1
 
     def settle(self, settlement: Settlement, item: Item | None) -> None:
         """Hand one outcome to the next commit; `item` goes on after it."""
