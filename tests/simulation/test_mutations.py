@@ -199,11 +199,11 @@ def full_disk_forgets(patch: Patch) -> None:
 
     def submit(self: LedgerOutbox, name: str, epoch: int, step: Any) -> Any:
         kept = self._store.submit
-        setattr(self._store, "submit", lambda run, **more: kept(run, **{**more, "sheds": True}))  # noqa: B010
+        setattr(self._store, "submit", lambda run, **more: kept(run, **{**more, "sheds": True}))
         try:
             return plain(self, name, epoch, step)
         finally:
-            setattr(self._store, "submit", kept)  # noqa: B010
+            setattr(self._store, "submit", kept)
 
     patch.setattr(LedgerOutbox, "submit_settle", submit)
 
