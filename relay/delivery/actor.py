@@ -169,7 +169,9 @@ class Actor:
         for item, unit in self._batches.drain():
             drained.setdefault(item, []).append(unit)
         for item, units in drained.items():
-            if len(units) == item.left:
+            if len(units) == item.left and item.results:
+                self._end(item)  # partly done: what is done is written, the rest waits as rows
+            elif len(units) == item.left:
                 self._board.land(item, WAITING)
                 self._board.offer(item)
             else:
@@ -462,7 +464,9 @@ class Actor:
         if self._wake.is_set():
             return
         monotonic, now_s = self._clock.monotonic(), self._clock.now()
-        waits = [TICK_S, self._batches.next_s() - monotonic, self._board.next_due_s() - now_s, self._board.pace_s()]
+        waits = [TICK_S, self._board.next_due_s() - now_s, self._board.pace_s()]
+        if (linger_s := self._batches.next_s() - monotonic) > 0:  # a batch that is due already waits for the gate, the pace or a landing
+            waits.append(linger_s)
         if self._board.has_ready or self._batches.waiting:
             waits += [wait_s for wait_s in (self.gate.next_s() - now_s, self._pace.delay_s(monotonic)) if wait_s > 0]
         timer = asyncio.get_running_loop().call_later(max(0.001, min(waits)), self._wake.set)
