@@ -7,6 +7,7 @@ started empty beside it. All functions are synchronous and run on the connection
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -16,8 +17,13 @@ from relay.errors import DamagedError, StoreError
 log = structlog.get_logger("relay.database")
 
 BUSY_TIMEOUT_MS = 5_000
+CHECKPOINT_WAIT_MS = 100
 CHECKPOINT_PAGES = 4_000
-JOURNAL_LIMIT_BYTES = 16 * 1024 * 1024
+WAL_BYTES = 16 * 1024 * 1024
+"""How long the WAL stays after a checkpoint, which SQLite makes after CHECKPOINT_PAGES."""
+WAL_SHARE = 16
+"""On a small disk both are at most this part of it: a checkpoint makes the file longer by up to what is in the WAL, which then needs its room twice."""
+PAGE_BYTES = 4_096
 STATEMENTS = 512
 MAGIC = b"SQLite format 3\x00"
 DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -48,7 +54,7 @@ def open_writer(path: Path, *, durability: str, steps: list[migrate.Step]) -> sq
             raise damaged(path, problem)
         connection = _connect(path.absolute().as_uri())
         try:
-            _prepare(connection, durability)
+            _prepare(connection, durability, _wal_bytes(path))
             before, after = migrate.migrate(connection, path, steps)
             connection.execute("UPDATE meta SET value = 0 WHERE key = 'clean'")
         except BaseException:
@@ -60,6 +66,16 @@ def open_writer(path: Path, *, durability: str, steps: list[migrate.Step]) -> sq
         raise StoreError(f"{path}: {error.strerror}") from error
     log.info("database.opened", sqlite_version=sqlite3.sqlite_version, schema_before=before, schema=after, durability=durability)
     return connection
+
+
+def checkpoint(connection: sqlite3.Connection, truncate: bool) -> bool:
+    """Move the WAL into the file, on the write connection and outside of a transaction. False: a reader was in the way."""
+    connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_WAIT_MS}")  # a long reader must not stop the commits behind us
+    try:
+        row: Any = connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if truncate else 'PASSIVE'})").fetchone()
+        return bool(row[0] == 0)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
 
 def find_damage(path: Path, *, newest: int) -> str:
@@ -94,7 +110,7 @@ def _read_damage(connection: sqlite3.Connection, *, newest: int, unclean: bool) 
     row = connection.execute("SELECT value FROM meta WHERE key = 'clean'").fetchone()
     if not unclean and row is not None and row[0] == 1:
         return ""
-    found = [str(line[0]) for line in connection.execute("PRAGMA quick_check(5)")]
+    found = [line.strip("* ") for row in connection.execute("PRAGMA quick_check(5)") for line in str(row[0]).splitlines()]
     return "" if found == ["ok"] else "; ".join(found)
 
 
@@ -138,7 +154,12 @@ def _connect(uri: str) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, durability: str) -> None:
+def _wal_bytes(path: Path) -> int:
+    disk = os.statvfs(path.parent)
+    return min(WAL_BYTES, disk.f_blocks * disk.f_frsize // WAL_SHARE)
+
+
+def _prepare(connection: sqlite3.Connection, durability: str, wal_bytes: int) -> None:
     synchronous = {"full": "FULL", "process": "NORMAL"}[durability]
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table is made
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
@@ -146,10 +167,11 @@ def _prepare(connection: sqlite3.Connection, durability: str) -> None:
         raise sqlite3.OperationalError(f"write-ahead log refused (journal mode {mode})")
     for pragma in (
         f"synchronous = {synchronous}",
-        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
-        f"journal_size_limit = {JOURNAL_LIMIT_BYTES}",
+        f"wal_autocheckpoint = {max(100, min(CHECKPOINT_PAGES, wal_bytes // PAGE_BYTES))}",
+        f"journal_size_limit = {wal_bytes}",
         "temp_store = MEMORY",
         "cache_size = -65536",
         "mmap_size = 0",
+        "secure_delete = FAST",  # some builds have it on: freeing a page then writes it, and a delete needs as much room as it frees
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()

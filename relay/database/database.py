@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from relay.base.clock import Clock
 from relay.database import connect, migrate
@@ -21,7 +21,6 @@ T = TypeVar("T")
 
 RESERVE_FLOOR_BYTES = 6 * 1024 * 1024
 RESERVE_SHARE = 0.05
-CHECKPOINT_WAIT_MS = 100
 
 
 class Room(NamedTuple):
@@ -163,7 +162,7 @@ class Database:
 
     async def checkpoint(self, truncate: bool = False) -> bool:
         """Move the WAL into the file between two commits; `truncate` when idle. False: a reader was in the way."""
-        return await self._outside(lambda connection: _checkpoint(connection, truncate))
+        return await self._outside(lambda connection: connect.checkpoint(connection, truncate))
 
     async def vacuum_some(self, pages: int) -> None:
         """Give up to `pages` free pages back to the disk."""
@@ -212,15 +211,6 @@ def _measure(connection: sqlite3.Connection, path: Path, min_free_bytes: int) ->
         wal_bytes=connect.size_of(connect.wal_of(path)),
         reserve_bytes=reserve_bytes(min_free_bytes, disk.f_blocks * disk.f_frsize),
     )
-
-
-def _checkpoint(connection: sqlite3.Connection, truncate: bool) -> bool:
-    connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_WAIT_MS}")  # a long reader must not stop the commits behind us
-    try:
-        row: Any = connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if truncate else 'PASSIVE'})").fetchone()
-        return bool(row[0] == 0)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {connect.BUSY_TIMEOUT_MS}")
 
 
 def _vacuum(connection: sqlite3.Connection, pages: int) -> None:

@@ -19,7 +19,7 @@ import structlog
 
 from relay.base.clock import Clock
 from relay.base.tasks import spawn
-from relay.database.connect import BUSY_CODES, primary_code
+from relay.database.connect import BUSY_CODES, checkpoint, primary_code
 from relay.database.thread import Hop
 from relay.errors import StoreError
 
@@ -126,7 +126,9 @@ class Writer:
         while self.dead is None:
             if self.full:
                 self._shed_waiting()
-            if self._queue:
+            if self.full == DISK_FULL:
+                await self._empty_wal()
+            if self._queue and self.dead is None:
                 await self._commit(self._take())
             elif self._stopping:
                 return
@@ -137,6 +139,13 @@ class Writer:
             else:
                 self._wake.clear()
                 await self._wake.wait()
+
+    async def _empty_wal(self) -> None:
+        """A WAL that has eaten the disk is emptied by nobody else: SQLite checkpoints by itself only after a commit, and none succeeds."""
+        path = self._path
+        attempted = await self._hop.run(lambda connection: _run_outside(connection, lambda inner: checkpoint(inner, True), path))
+        if attempted.trouble is not None:
+            self.die(attempted.trouble.error)
 
     async def _probe(self) -> None:
         """Nothing that must be written waits, and what may be refused is: so find out ourselves whether there is room again."""

@@ -243,13 +243,16 @@ class LedgerOutbox:
         return await self._write(lambda tx: operations.erase(tx, user_ids, after, limit), effect)
 
     async def trim(self) -> int:
-        now_s = self._clock.now()
-        return await self._write(lambda tx: operations.trim(tx, self._keep, now_s, 1_000))
+        return await self._trim(self._keep)
 
     async def trim_now(self) -> int:
         """As trim, but history goes before its time: the database is over its budget."""
+        return await self._trim(Keep(0, self._keep.dead_s, self._keep.tallies_s))
+
+    async def _trim(self, keep: Keep) -> int:
+        """Refused on a full disk rather than kept: at the head of the queue it would hold back what needs less room."""
         now_s = self._clock.now()
-        return await self._write(lambda tx: operations.trim(tx, Keep(0, self._keep.dead_s, self._keep.tallies_s), now_s, 1_000))
+        return await asyncio.shield(self._store.submit(lambda tx: operations.trim(tx, keep, now_s, 1_000), sheds=True))
 
     async def rotate_dedup(self) -> None:
         """Drop the oldest generation of dedup keys; at most once in 12 h."""
