@@ -33,7 +33,8 @@ class TailFeed:
         upto = self._tail.upto
         if after >= upto:
             return [], after
-        results = self._tail.after(after, limit)
+        # A replay reads the log: the tail may still have what was trimmed, and its retry would find no body.
+        results = self._tail.after(after, limit) if consumer.cursor.end is None else None
         if results is not None:
             wanted = [result for result in results if result.event.source_id in self._sources]
             return wanted, results[-1].seq if results else after

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from relay.base.clock import Clock
-from relay.observe.tallies import Tally, TallyKey
+from relay.base.event import Event
+from relay.observe.tallies import Tally, TallyKey, add
 from relay.outbox.interface import ROUTER, Claim, Outbox, Settlement
 from relay.pipeline.compiled import Compiled, Current
 from relay.pipeline.decision import Sourced
@@ -12,6 +13,8 @@ from relay.pipeline.source_side import source_side
 from relay.router.tail import Tail
 
 STEP_EVENTS = 1_000
+SETTLE_EVERY_S = 0.1
+"""Position and counts are written this often at most: nobody waits for them, and each commit costs an fsync."""
 
 
 def source(claim: Claim, compiled: Compiled) -> Sourced:
@@ -20,7 +23,7 @@ def source(claim: Claim, compiled: Compiled) -> Sourced:
 
 
 class Router:
-    """Runs until cancelled. Position, tallies and derived events of a step ride in one commit."""
+    """Runs until cancelled. Position, tallies and derived events ride in one commit; a crash before it routes the same events again."""
 
     def __init__(self, outbox: Outbox, current: Current, tail: Tail, clock: Clock) -> None:
         self._outbox = outbox
@@ -32,20 +35,38 @@ class Router:
     async def run(self) -> None:
         consumer = await self._outbox.open(ROUTER)
         self._outbox.on_append = lambda _: self._wake.set()
-        pos = consumer.cursor.pos
+        settled = pos = consumer.cursor.pos
+        tally: Tally = {}
+        derived: list[Event] = []
         self._tail.start(pos)
+        due_s = self._clock.monotonic()
         while True:
             self._wake.clear()
             claims, upto = await consumer.read(pos, STEP_EVENTS)
-            if not claims:
-                await self._wake.wait()
-                continue
-            results = self.route(claims)
-            # The results are pure, so the actors need not wait for the commit of the counts.
-            self._tail.add(results)
-            derived = [event for result in results for event in result.derived]
-            await consumer.settle([Settlement(pos + 1, "", last=upto)], derived=derived, tally=self._tally(results))
+            if claims:
+                results = self.route(claims)
+                # The results are pure, so the actors need not wait for the commit of the counts.
+                self._tail.add(results)
+                derived += [event for result in results for event in result.derived]
+                add(tally, self._tally(results))
             pos = upto
+            wait_s = due_s - self._clock.monotonic()
+            if pos > settled and (wait_s <= 0 or derived):
+                await consumer.settle([Settlement(settled + 1, "", last=pos)], derived=derived, tally=tally)
+                settled, tally, derived, due_s = pos, {}, [], self._clock.monotonic() + SETTLE_EVERY_S
+            elif not claims:
+                await self._rest(wait_s if pos > settled else None)
+
+    async def _rest(self, wait_s: float | None) -> None:
+        """Until something is appended, or the counts are due."""
+        if wait_s is None:
+            await self._wake.wait()
+            return
+        timer = asyncio.get_running_loop().call_later(max(0.001, wait_s), self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
 
     def route(self, claims: Sequence[Claim]) -> list[Sourced]:
         """One chunk under the one version it starts with."""
