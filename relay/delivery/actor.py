@@ -389,15 +389,16 @@ class Actor:
             board.offer(item)
             return
         row, stream = item.row, board.streams[item.stream]
+        delivered = not waiting and all(outcome.result == DELIVERED for outcome in item.results)
         attempts, first_s = (row.attempts, row.first_s) if row else (0, 0.0)
         code = "breaker_open" if self.gate.is_shut else "RETRY"
         item.results += [Outcome(waits, RETRY, code, attempts, first_s, self._clock.now()) for waits in waiting]
-        stream.settle(Settlement(item.seq, item.source_id, tuple(item.results), _stored_keys(item), row.subscription_id if row else None), item)
+        stream.settle(Settlement(item.seq, item.source_id, tuple(item.results), _stored_keys(item), row.subscription_id if row else None), item if not delivered else None)
         board.settled(item)
         retries = [outcome for outcome in item.results if outcome.result == RETRY]
         if retries:
             self._become_rows(stream, item, retries)
-        elif all(outcome.result == DELIVERED for outcome in item.results):
+        elif delivered:
             board.leave(item)  # rule 5.7: delivered frees the lane at once, every other door after its commit
 
     def _become_rows(self, stream: Stream, item: Item, retries: Sequence[Outcome]) -> None:
@@ -465,6 +466,7 @@ class Actor:
             return
         monotonic, now_s = self._clock.monotonic(), self._clock.now()
         waits = [TICK_S, self._board.next_due_s() - now_s, self._board.pace_s()]
+        waits += [stream.commit_due_s() - monotonic for stream in self._board.streams.values()]
         if (linger_s := self._batches.next_s() - monotonic) > 0:  # a batch that is due already waits for the gate, the pace or a landing
             waits.append(linger_s)
         if self._board.has_ready or self._batches.waiting:

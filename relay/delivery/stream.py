@@ -14,6 +14,9 @@ from relay.outbox.ledger import WINDOW, mark
 
 UNSAVED_MAX = 1_000
 IDLE_MARK_S = 1.0
+GATHER_S = 0.01
+"""Least time between two commits of outcomes for which nobody waits: each costs an fsync."""
+GATHER_MAX = 250
 
 
 class Stream:
@@ -82,10 +85,17 @@ class Stream:
             self.after_commit.append(item)
 
     def wants_commit(self, now_s: float, *, patch: bool) -> bool:
-        """Whether to begin a commit: there is an outcome, an attempt or a changed state; skips alone wait for their second."""
+        """Whether to begin a commit: at once when something waits for it, else when enough has gathered or its time has come."""
         if self.settling or not (self.settlements or self.attempts or patch):
             return False
-        return not self.only_skips or bool(self.attempts) or patch or now_s - self._marked_s >= IDLE_MARK_S
+        return patch or bool(self.after_commit) or len(self.settlements) >= GATHER_MAX or now_s >= self.commit_due_s()
+
+    def commit_due_s(self) -> float:
+        """When what has gathered is to be written (monotonic); infinity: nothing has, or a commit is in progress."""
+        if self.settling or not (self.settlements or self.attempts):
+            return float("inf")
+        only_skips = self.only_skips and not self.attempts
+        return self._marked_s + (IDLE_MARK_S if only_skips else GATHER_S)
 
     async def commit(self, now_s: float, patch: Mapping[str, Any] | None, done: Callable[[list[Item]], None]) -> None:
         """Write everything that waits; `done` gets the items whose outcome is now on disk."""
