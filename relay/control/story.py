@@ -6,7 +6,7 @@ Reads the journal and the rows; what a rule decided (which filter, which mapping
 from typing import Any
 
 from relay.control.operate import detail_of
-from relay.outbox.interface import DEAD, PARKED, RETRY, Attempt, Claim, Outbox, Row
+from relay.outbox.interface import DEAD, PARKED, RETRY, Attempt, Claim, Cursor, Outbox, Row
 from relay.outbox.ledger import destination_of
 from relay.pipeline.compiled import Compiled, CompiledDestination, Current
 
@@ -32,6 +32,8 @@ class Stories:
     async def _story(self, claim: Claim, compiled: Compiled) -> dict[str, Any]:
         event = claim.event
         source = compiled.sources.get(event.source_id)
+        # Cursors first: what they have passed by now is in the timeline and the rows that are read after them.
+        cursors = {name: await self._outbox.cursor(name) for name in compiled.destinations}
         timeline = await self._outbox.history.timeline(claim.seq)
         rows = await self._outbox.history.rows(claim.seq)
         return {
@@ -41,36 +43,40 @@ class Stories:
             "name": event.name,
             "received_ms": event.received_ms,
             "payload": event.payload,
-            "destinations": [await self._destination(claim, one, timeline, rows) for one in compiled.destinations.values()],
+            "destinations": [_destination(claim, one, cursors[name], timeline, rows) for name, one in compiled.destinations.items()],
         }
 
-    async def _destination(
-        self, claim: Claim, compiled: CompiledDestination, timeline: list[tuple[str, Attempt]], rows: list[tuple[str, Row]]
-    ) -> dict[str, Any]:
-        destination = compiled.destination
-        own_attempts = [(name, attempt) for name, attempt in timeline if destination_of(name) == destination.destination_id]
-        own_rows = [(name, row) for name, row in rows if destination_of(name) == destination.destination_id]
-        state = await self._state(claim, compiled, [one for _, one in own_attempts], [row for _, row in own_rows])
-        return {
-            "slug": destination.slug,
-            "type": destination.type,
-            "state": state,
-            "attempts": [{"job": name if "#" in name else "", **attempt._asdict()} for name, attempt in own_attempts],
-            "rows": [{"job": name if "#" in name else "", **_row(row)} for name, row in own_rows],
-        }
 
-    async def _state(self, claim: Claim, compiled: CompiledDestination, attempts: list[Attempt], rows: list[Row]) -> str:
-        """`skipped`: not connected; `pending`: not looked at yet; `settled`: left without an attempt (a rule filtered it)."""
-        if rows:
-            return next(state for state in _WORST_FIRST if any(row.state == state for row in rows))
-        if claim.event.source_id not in compiled.source_ids and not attempts:
-            return "skipped"
-        cursor = await self._outbox.cursor(compiled.destination.destination_id)
-        if cursor is None or not cursor.is_done(claim.seq):
-            return "pending"
-        if claim.seq <= cursor.start and not attempts:
-            return "skipped"
-        return attempts[-1].result if attempts else "settled"
+def _destination(
+    claim: Claim,
+    compiled: CompiledDestination,
+    cursor: Cursor | None,
+    timeline: list[tuple[str, Attempt]],
+    rows: list[tuple[str, Row]],
+) -> dict[str, Any]:
+    destination = compiled.destination
+    own_attempts = [(name, attempt) for name, attempt in timeline if destination_of(name) == destination.destination_id]
+    own_rows = [(name, row) for name, row in rows if destination_of(name) == destination.destination_id]
+    return {
+        "slug": destination.slug,
+        "type": destination.type,
+        "state": _state(claim, compiled, cursor, [one for _, one in own_attempts], [row for _, row in own_rows]),
+        "attempts": [{"job": name if "#" in name else "", **attempt._asdict()} for name, attempt in own_attempts],
+        "rows": [{"job": name if "#" in name else "", **_row(row)} for name, row in own_rows],
+    }
+
+
+def _state(claim: Claim, compiled: CompiledDestination, cursor: Cursor | None, attempts: list[Attempt], rows: list[Row]) -> str:
+    """`skipped`: not connected; `pending`: not looked at yet; `settled`: left without an attempt (a rule filtered it)."""
+    if rows:
+        return next(state for state in _WORST_FIRST if any(row.state == state for row in rows))
+    if claim.event.source_id not in compiled.source_ids and not attempts:
+        return "skipped"
+    if cursor is None or not cursor.is_done(claim.seq):
+        return "pending"
+    if claim.seq <= cursor.start and not attempts:
+        return "skipped"
+    return attempts[-1].result if attempts else "settled"
 
 
 def _row(row: Row) -> dict[str, Any]:
