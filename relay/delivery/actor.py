@@ -393,7 +393,10 @@ class Actor:
         attempts, first_s = (row.attempts, row.first_s) if row else (0, 0.0)
         code = "breaker_open" if self.gate.is_shut else "RETRY"
         item.results += [Outcome(waits, RETRY, code, attempts, first_s, self._clock.now()) for waits in waiting]
-        stream.settle(Settlement(item.seq, item.source_id, tuple(item.results), _stored_keys(item), row.subscription_id if row else None), item if not delivered else None)
+        stream.settle(
+            Settlement(item.seq, item.source_id, tuple(item.results), _stored_keys(item), row.subscription_id if row else None),
+            item if not delivered else None,
+        )
         board.settled(item)
         retries = [outcome for outcome in item.results if outcome.result == RETRY]
         if retries:
