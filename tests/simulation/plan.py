@@ -17,7 +17,7 @@ ANONYMOUS = ("a1", "a2")
 FAULTS_S = 40.0
 """How long faults happen; afterwards everything is quiet."""
 ORDERS = (
-    "reload", "reload", "expire", "resend", "resend", "replay", "trim", "trim", "erase", "full", "jump", "hold", "resume", "slow", "refuse", "outage",
+    "reload", "reload", "reload", "reload", "expire", "resend", "resend", "replay", "trim", "trim", "erase", "full", "jump", "hold", "resume", "slow", "refuse", "outage",
 )  # fmt: skip
 ANSWERS = ("ok", "lost", "500", "429", "400", "slow", "reset")
 
@@ -44,7 +44,9 @@ SIM = Definition(
     "Sim",
     actions={
         "one": Action("one", "One", fields=_FIELDS, perform=_perform),
-        "many": Action("many", "Many", fields=_FIELDS, perform=_perform, perform_batch=_perform_batch, batch_size=3, batch_always=True, linger_ms=20),
+        "many": Action(
+            "many", "Many", fields=_FIELDS, perform=_perform, perform_batch=_perform_batch, batch_size=3, batch_always=True, linger_ms=300
+        ),
     },
 )
 CATALOG = {"sim": SIM}
