@@ -139,7 +139,11 @@ class Board:
         while self._ready:
             item = self._ready.popleft()
             item.queued = False
-            if not item.gone and item.state == WAITING and self.lanes.may_start(item):
+            if item.gone or item.state != WAITING:
+                continue
+            if item.row is not None and item.seq > self.streams[item.stream].scanned:
+                self.offer(item)  # the scan was rewound meanwhile
+            elif self.lanes.may_start(item):
                 return item
         return None
 

@@ -197,7 +197,7 @@ def _give_up(tx: Transaction, cursor: Cursor, upto: int, sources: frozenset[str]
     between = tx.sources_between(cursor.pos + 1, upto) if upto > cursor.pos else []
     left = books.give_up(upto, between, sources, door, code)
     _write(tx, books, books.changes.tally)
-    return left, books.changes.tally, Changed(closed=tuple(books.changes.drop), expired=upto)
+    return left, books.changes.tally, Changed(closed=tuple(sorted(books.changes.drop)), expired=upto)
 
 
 def remove(tx: Transaction, name: str, sources: frozenset[str], now_s: float) -> Tally:

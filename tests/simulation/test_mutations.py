@@ -284,7 +284,7 @@ NOT_NOTICED = {
     missing_body_is_an_error: "needs expire and prune in one commit before the actor hears of it",
     scan_takes_no_heed_of_unsaved: "bounds memory, no promise of the ledger",
 }
-"""Rules that no seed of those tried notices when they are off (80 to 400 seeds each): they rest on reasoning, so they stay."""
+"""Rules that none of the first seeds notices when they are off: they rest on reasoning and on the model that found them, so they stay."""
 
 
 def first_failure(seeds: int) -> int | None:
