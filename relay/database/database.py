@@ -193,6 +193,8 @@ class Database:
 
 
 def _read(connection: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]) -> T:
+    """In one read transaction: all statements of a query see the same commit."""
+    connection.execute("BEGIN")
     try:
         return query(connection)
     finally:
