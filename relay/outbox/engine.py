@@ -77,13 +77,14 @@ class Limits:
 class _Group:
     """Events of several requests that will be appended by one operation."""
 
-    __slots__ = ("bytes", "done", "events", "tally")
+    __slots__ = ("bytes", "events", "tally", "waiters")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.tally: Tally = {}
         self.bytes = 0
-        self.done: asyncio.Future[AppendedGroup] | None = None
+        self.waiters: list[asyncio.Future[AppendedGroup]] = []
+        """One per request, so that a request that is cancelled takes nothing from the others."""
 
 
 class LedgerOutbox:
@@ -115,7 +116,7 @@ class LedgerOutbox:
         return Pressure(self._waiting_bytes, self._limits.memory_max_bytes, full, 2 if full.startswith("locked") else 30)
 
     async def append(self, events: Sequence[Event], refused: Tally | None = None, *, internal: bool = False) -> Sequence[Appended]:
-        """One request is never split; requests that wait for the same commit share one operation and one future."""
+        """One request is never split; requests that wait for the same commit share one operation."""
         group = self._group_internal if internal else self._group
         if group is None:
             group = self._open_group(internal)
@@ -126,11 +127,11 @@ class LedgerOutbox:
         self._waiting_bytes += size
         if refused:
             add(group.tally, refused)
-        done = group.done
-        assert done is not None
+        waiter: asyncio.Future[AppendedGroup] = asyncio.get_running_loop().create_future()
+        group.waiters.append(waiter)
         if len(group.events) >= self._limits.commit_max_events or group.bytes >= self._limits.commit_max_bytes:
             self._close_group(group)
-        result = await asyncio.shield(done)
+        result = await waiter
         return result.answers[first : first + len(events)]
 
     def _open_group(self, internal: bool) -> _Group:
@@ -139,18 +140,27 @@ class LedgerOutbox:
             self._group_internal = group
         else:
             self._group = group
-        group.done = self._store.submit(
+        done = self._store.submit(
             lambda tx: operations.append(tx, group.events, group.tally),
             effect=lambda result: self._appended(result, group.tally),
             sheds=not internal,
             events=1,
             on_take=lambda: self._close_group(group),
         )
-        group.done.add_done_callback(lambda _: self._release(group))
+        done.add_done_callback(lambda done: self._answer(group, done))
         return group
 
-    def _release(self, group: _Group) -> None:
+    def _answer(self, group: _Group, done: "asyncio.Future[AppendedGroup]") -> None:
         self._waiting_bytes -= group.bytes
+        self._close_group(group)  # one that failed at once was never taken
+        error = done.exception()
+        for waiter in group.waiters:
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(done.result())
+            else:
+                waiter.set_exception(error)
 
     def _close_group(self, group: _Group) -> None:
         if self._group is group:
