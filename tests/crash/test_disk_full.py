@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.crash.books import assert_books, message_ids, open_rows
+from tests.crash.books import assert_books, open_rows
 from tests.crash.traffic import track
 from tests.support.process import RelayProcess
 from tests.support.receiver import Receiver, answer, stall
@@ -137,7 +137,6 @@ async def test_a_neighbour_that_fills_the_disk_makes_no_duplicates_and_loses_not
         await eventually(lambda: delivered(receiver).keys() >= client.acknowledged, 60, every_s=0.2)
         assert await relay.terminate() == 0
         assert max(delivered(receiver).values()) == 1, "an event was sent twice though every answer was 200"
-        assert set(message_ids(relay.data / "relay.db")) >= client.acknowledged
         assert_books(relay.data / "relay.db")
         assert open_rows(relay.data / "relay.db") == 0
         assert "Traceback" not in relay.errors
