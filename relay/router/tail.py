@@ -4,16 +4,19 @@ Bounded by events and by bytes; what is behind it is read from the log. Wakes th
 """
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
+from operator import attrgetter
 
 from relay.pipeline.decision import Sourced
 
+_BY_SEQ = attrgetter("seq")
 MAX_EVENTS = 20_000
 MAX_BYTES = 8 * 1024 * 1024
 
 
 class Tail:
-    """A window of consecutive seqs that ends at `upto`; dropping from its old end is not an error."""
+    """A window of the log that ends at `upto`, every event of it (a recovered log has holes); its old end may be dropped."""
 
     def __init__(self) -> None:
         self.upto = 0
@@ -45,14 +48,14 @@ class Tail:
         while gone < len(self._results) - 1 and (self._bytes > MAX_BYTES * 0.75 or len(self._results) - gone > MAX_EVENTS * 0.75):
             self._bytes -= self._results[gone].bytes
             gone += 1
+        self._first = self._results[gone].seq
         del self._results[:gone]
-        self._first += gone
 
     def after(self, seq: int, limit: int) -> list[Sourced] | None:
         """Results right after `seq`; None when the next one is no longer in memory."""
         if not self._results or seq + 1 < self._first:
             return None
-        start = seq + 1 - self._first
+        start = bisect_right(self._results, seq, key=_BY_SEQ)  # not by arithmetic: a recovered log has holes
         return self._results[start : start + limit]
 
     def watch(self, wake: asyncio.Event, sources: frozenset[str]) -> None:
