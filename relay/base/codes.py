@@ -75,3 +75,95 @@ CODES: Final[dict[str, str]] = {
     "destination_removed": "the destination was removed seven days ago",
 }
 """Every stable code; a plain HTTP status (`"404"`) is a code as well."""
+
+ADVICE: Final[dict[str, str]] = {
+    # refused at ingest
+    "unknown_type": "Send type as one of identify, track, page, screen, group, alias.",
+    "no_user_anon_id": "Send userId for known people and anonymousId for everybody else.",
+    "id_required": "Send groupId with group calls, and previousId with alias calls.",
+    "id_not_string": "Send ids as strings.",
+    "id_too_long": "Use a messageId of at most 100 characters, a UUID for example.",
+    "event_not_defined": "Give track calls an event name.",
+    "event_not_string": "Send the event name as a string.",
+    "properties_not_object": "Send properties as an object of names and values.",
+    "traits_not_object": "Send traits as an object of names and values.",
+    "context_not_object": "Send context as an object.",
+    "integrations_not_object": "Send integrations as an object of destination names and switches.",
+    "name_not_string": "Send the page or screen name as a string.",
+    "category_not_string": "Send category as a string.",
+    "event_too_large": "Send less per event, or raise max_event_bytes in [server].",
+    "too_deep": "Flatten the event; more than 64 levels are usually an object that holds itself.",
+    "bad_request": "Send each message as a JSON object.",
+    "source_disabled": "Switch the source on in its file, or stop sending to its write key.",
+    "duplicate": "Nothing is lost; give each new event its own messageId if it was meant to be a different one.",
+    "suppressed": "Lift the suppression of the user if the events are wanted again.",
+    # dropped on the way to a destination
+    "UNSUPPORTED_EVENT_TYPE": "Nothing to do, unless another destination should get calls of this type.",
+    "FILTERED_BY_INTEGRATIONS_OBJECT": "Remove the destination from integrations in the code that sends, if it should get the event.",
+    "MESSAGE_SENT_CLIENT_SIDE": "Nothing to do; remove the destination from the browser's bundle if relay should send instead.",
+    "NO_MATCHING_MAPPING": "Add a mapping whose trigger matches the event, or widen a trigger.",
+    "FILTERED_AT_MAPPING": "Map at least one field that the event has.",
+    "destination_disabled": "Switch the destination on, then replay what it missed.",
+    "looped": "Break the circle: two relays forward to each other.",
+    # delivery
+    "PAYLOAD_VALIDATION_FAILED": "Compare the event with the action's required fields, mend the mapping, then re-send the dead letters.",
+    "RETRY": "Usually temporary; relay keeps trying. Look at the sample if it lasts.",
+    "ETIMEDOUT": "Usually temporary; if it lasts, check the receiver's speed or raise timeout_s.",
+    "ECONNREFUSED": "Check that the receiver runs and that the port in the settings is right; relay keeps trying.",
+    "ECONNRESET": "Usually temporary; if it lasts, look at the receiver's or the proxy's log.",
+    "ENOTFOUND": "Check the host name in the settings and the name server of this machine.",
+    "ETLS": "Check the receiver's certificate: expired, for another name, or of an unknown authority.",
+    "EPROTO": "Check that the address and port belong to an HTTP server.",
+    "EIO": "Make room on the disk, or check it; relay keeps trying.",
+    "BAD_REQUEST": "Look at the receiver's answer in the sample, mend the mapping, then re-send the dead letters.",
+    "redirect": "Put the address that the redirect names into the settings, then re-send the dead letters.",
+    "bug": "Report it with the traceback of relay's log, upgrade, then re-send the dead letters.",
+    "crash": "Look in relay's log for what stopped it (memory, a kill); re-send the event once that is mended.",
+    "parked": "Nothing to do; it goes when the earlier event of this user has gone or is given up.",
+    "expired": "Replay from the archive, raise max_db_bytes, and mend the destination that was furthest behind.",
+    # hold
+    "credentials": "Put a valid key into the settings and reload; what waits is then sent.",
+    "gone": "Check the address with the receiver's owner, change it and reload; what waits is then sent.",
+    "blocked_address": "List the network in the destination's allow_private if it is meant, or correct the address.",
+    "INVALID_SETTINGS": "Fill in the setting that the sample names and reload; what waits is then sent.",
+    "refused": "Look at the receiver's answer in the sample, mend settings or mapping, resume, then re-send the dead letters.",
+    "user": "Resume the destination when it may go on.",
+    "breaker_open": "Nothing to do if the receiver is known to be down: relay probes it, and goes on by itself.",
+    # discarded
+    "by_hand": "Nothing to do; replay the event if it is wanted after all.",
+    "forgotten": "Nothing to do; the event is gone for good.",
+    "destination_removed": "Nothing to do; add the destination again and replay if the events are wanted.",
+    # plain HTTP statuses
+    "400": "Look at the receiver's answer in the sample, mend the mapping, then re-send the dead letters.",
+    "404": "Check the address in the settings, then re-send the dead letters.",
+    "405": "Check the address and the method in the settings, then re-send the dead letters.",
+    "408": "Usually temporary; relay keeps trying.",
+    "413": "Send less per event or smaller batches, then re-send the dead letters.",
+    "415": "Check the content type that the receiver wants, then re-send the dead letters.",
+    "422": "Look at the receiver's answer in the sample, mend the mapping, then re-send the dead letters.",
+    "423": "Usually temporary; relay keeps trying.",
+    "425": "Usually temporary; relay keeps trying.",
+    "429": "The receiver's quota is used up; relay slows down and keeps trying. Set rate_per_s, or ask for a higher quota.",
+    "501": "The receiver does not know this call: check the address, then re-send the dead letters.",
+}
+"""What to do about a code, one or two sentences; `advice_of` also knows the statuses that are not listed."""
+
+
+def meaning_of(code: str) -> str:
+    """What a code says, for people; a plain HTTP status is told as one, and an unknown code as itself."""
+    if code in CODES:
+        return CODES[code]
+    return f"the receiver answered {code}" if _is_status(code) else code
+
+
+def advice_of(code: str) -> str:
+    """What to do about a code; empty when nobody wrote it down."""
+    if code in ADVICE:
+        return ADVICE[code]
+    if not _is_status(code):
+        return ""
+    return "Usually temporary; relay keeps trying." if code.startswith("5") else "Look at the receiver's answer in the sample."
+
+
+def _is_status(code: str) -> bool:
+    return len(code) == 3 and code.isascii() and code.isdigit()
