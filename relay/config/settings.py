@@ -49,7 +49,7 @@ __all__ = [
 
 WORKSPACE_TABLES = ("source", "destination")
 LATER_TABLES = ("alerts", "trace", "plan", "function")
-LATER_SETTINGS = {"ui": ("enabled", "session_hours", "max_viewers", "ring_events", "max_rows_per_s", "mask"), "log": ("payloads",)}
+LATER_SETTINGS = {"log": ("payloads",)}
 
 
 @dataclass(frozen=True, slots=True)

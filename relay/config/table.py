@@ -63,9 +63,17 @@ class ServerSettings:
 class UiSettings:
     """The private listener: pages, Public API, metrics, health."""
 
+    enabled: bool = _setting(True, "false: no pages; APIs, metrics and health stay")
     listen: str = _setting("127.0.0.1:8001", "where UI and APIs answer; anything but loopback needs a token")
     token: Secret = field(default=_NO_SECRET, metadata=_about("what people and programs log in with"))
     hosts: tuple[str, ...] = _setting((), "further Host names to accept")
+    session_hours: float = _setting(12, "how long a login lasts after its last use", unit="h", minimum=0.1)
+    max_viewers: int = _setting(20, "most live views at the same time, those of relay tap included", minimum=0)
+    ring_events: int = _setting(10_000, "newest events kept in memory for live views", minimum=100, maximum=1_000_000)
+    max_rows_per_s: int = _setting(1000, "most rows per second of one live view; beyond it rows are dropped and counted", minimum=1)
+    mask: tuple[str, ...] = _setting(
+        ("password", "token", "secret", "authorization"), "shown as dots: every value whose key contains one of these, case and separators aside"
+    )
 
 
 @dataclass(frozen=True, slots=True)
