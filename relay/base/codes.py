@@ -44,6 +44,7 @@ CODES: Final[dict[str, str]] = {
     "FILTERED_AT_MAPPING": "the mapping leaves nothing to send",
     "destination_disabled": "the destination is switched off",
     "looped": "the event has passed this write key before (context.repeatChain)",
+    "about_itself": "the alert is about this very destination, so others carry it",
     # delivery
     "delivered": "the receiver has taken it",
     "PAYLOAD_VALIDATION_FAILED": "the event does not fit the fields of the action",
@@ -105,6 +106,7 @@ ADVICE: Final[dict[str, str]] = {
     "FILTERED_AT_MAPPING": "Map at least one field that the event has.",
     "destination_disabled": "Switch the destination on, then replay what it missed.",
     "looped": "Break the circle: two relays forward to each other.",
+    "about_itself": "Nothing to do; let a second destination take the source relay, so that somebody hears of it.",
     # delivery
     "PAYLOAD_VALIDATION_FAILED": "Compare the event with the action's required fields, mend the mapping, then re-send the dead letters.",
     "RETRY": "Usually temporary; relay keeps trying. Look at the sample if it lasts.",

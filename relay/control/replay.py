@@ -123,7 +123,7 @@ class Replays:
     def _sources(self, spec: ReplaySpec, connected: tuple[str, ...]) -> frozenset[str]:
         if not spec.source:
             return frozenset(connected)
-        named = [one.source_id for one in self._current.compiled.workspace.sources if one.slug == spec.source]
+        named = [one.source_id for one in (each.source for each in self._current.compiled.sources.values()) if one.slug == spec.source]
         if not named:
             raise RequestError(404, "not_found", f'There is no source "{spec.source}".')
         if named[0] not in connected:

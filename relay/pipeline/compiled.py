@@ -10,7 +10,7 @@ from relay.kit.coerce import compile_fields
 from relay.kit.definition import Action, Catalog, Definition
 from relay.kit.fql import compile_trigger
 from relay.kit.mapping import compile_mapping
-from relay.workspace.model import Destination, Source, Subscription, Workspace
+from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Subscription, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class Compiled:
     workspace: Workspace
     catalog: Catalog
     sources: Mapping[str, CompiledSource]
+    """By id; the built-in source `relay` is among them, but not in `workspace.sources`."""
     sources_by_key: Mapping[str, CompiledSource]
     destinations: Mapping[str, CompiledDestination]
 
@@ -85,7 +86,8 @@ def compile_workspace(workspace: Workspace, catalog: Catalog) -> Compiled:
         )
     if problems:
         raise ConfigError(problems)
-    sources = {source.source_id: CompiledSource(source) for source in workspace.sources}
+    own = Source(BUILT_IN_SOURCE, BUILT_IN_SOURCE, "relay", ())
+    sources = {source.source_id: CompiledSource(source) for source in (*workspace.sources, own)}
     by_key = {key: sources[source.source_id] for source in workspace.sources for key in source.write_keys}
     return Compiled(workspace.version, workspace, catalog, sources, by_key, destinations)
 

@@ -13,9 +13,9 @@ from relay.config.settings import SPECS, Settings, check_settings, unknown_table
 from relay.config.tree import Tree, child, label, survey
 from relay.errors import ConfigError, Problem
 from relay.kit.definition import Catalog
-from relay.workspace.destinations import BUILT_IN_SOURCE, SLUG_FORM, Surroundings, read_destination, read_slug
+from relay.workspace.destinations import SLUG_FORM, Surroundings, read_destination, read_slug
 from relay.workspace.digest import digest, document, setting_digest
-from relay.workspace.model import Destination, Source, Workspace
+from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Workspace
 from relay.workspace.options import literal_secret
 
 __all__ = ["Loaded", "assemble", "digest", "document", "load", "setting_digest"]

@@ -11,13 +11,11 @@ from relay.config.tree import Tree, child
 from relay.errors import Problem
 from relay.kit.definition import Action, Catalog, Definition
 from relay.workspace.allow import FORM, allow_mistake
-from relay.workspace.model import Destination, RetryLimits, Source, Subscription
+from relay.workspace.model import BUILT_IN_SOURCE, Destination, RetryLimits, Source, Subscription
 from relay.workspace.options import read_options
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 SLUG_FORM = "up to 64 of a-z, 0-9, _ and -, beginning with a letter or digit"
-BUILT_IN_SOURCE = "relay"
-"""The source of relay's own events; it is never configured, but destinations may name it."""
 _LATER = ("filter", "transformation", "privacy", "consent_categories")
 _BATCH_FIELDS = ("enable_batching", "batch_size")
 _NOT_WORD = re.compile(r"[^a-z0-9]+")

@@ -6,6 +6,9 @@ from typing import Any
 
 from relay.errors import Place
 
+BUILT_IN_SOURCE = "relay"
+"""Id and slug of the source of relay's own events: no write key, never configured; a destination takes it only by naming it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
