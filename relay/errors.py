@@ -62,6 +62,17 @@ class RequestError(RelayError):
         super().__init__(message, code=code)
 
 
+class FilterError(RelayError):
+    """The filter is wrong."""
+
+    code = "bad_filter"
+
+    def __init__(self, message: str = "", at: int | None = None) -> None:
+        """`at`: the position (from 0) in the text of the filter; None: it came as a tree."""
+        self.at = at
+        super().__init__(message)
+
+
 class Overloaded(RelayError):
     """relay is full; try again later."""
 
