@@ -53,6 +53,7 @@ from relay.router.tail import Tail
 from relay.web.auth import Gate
 from relay.web.console.app import ConsoleApi, Ready, private_app
 from relay.web.health import Health, Heartbeat
+from relay.web.pages import Pages
 from relay.web.server import Guards, Listener
 from relay.web.tracking.ingest import TrackingApi, TrackingLimits
 from relay.workspace.assemble import Loaded, load, setting_digest
@@ -304,7 +305,7 @@ class App:
             gauges=self._snapshot,
             gate=gate,
         )
-        return private_app(api=console, health=health, gate=gate)
+        return private_app(api=console, health=health, gate=gate, pages=Pages() if ui.enabled else None)
 
     async def _snapshot(self) -> Snapshot:
         workspace = self.current.compiled.workspace

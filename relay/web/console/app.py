@@ -1,4 +1,4 @@
-"""The private application: health, metrics and the console's JSON, behind the gate; every error has one shape."""
+"""The private application: health, metrics, the console's JSON and the pages, behind the gate; every error has one shape."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,17 +22,13 @@ from relay.web.console.destinations import DestinationRoutes
 from relay.web.console.events import EventRoutes
 from relay.web.console.tokens import TokenRoutes
 from relay.web.health import Health
+from relay.web.pages import SECURITY_HEADERS, Pages
 from relay.web.respond import json_answer
 
 log = structlog.get_logger("relay.web")
 
 BODY_MAX_BYTES: Final = 1_048_576
-HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+HEADERS: Final = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +91,11 @@ class ConsoleApi:
         return json_answer({"workspace_version": workspace.version, "warnings": [_problem(one) for one in self._publisher.warnings]})
 
 
-def private_app(*, api: ConsoleApi, health: Health, gate: Gate) -> web.Application:
-    """The application of the private listener."""
+def private_app(*, api: ConsoleApi, health: Health, gate: Gate, pages: Pages | None) -> web.Application:
+    """The application of the private listener; without `pages` nothing is for browsers."""
     app = web.Application(middlewares=[errors, gate.middleware], client_max_size=BODY_MAX_BYTES)
-    app.add_routes([web.get("/", _front), *health.routes(), *api.routes()])
+    app.add_routes([*health.routes(), *api.routes(), *(pages.routes() if pages else ())])
     return app
-
-
-async def _front(request: web.Request) -> web.Response:
-    routes = {f"{route.method} {route.resource.canonical}" for route in request.app.router.routes() if route.resource and route.method != "HEAD"}
-    return web.Response(text="relay\n\n" + "\n".join(sorted(routes, key=lambda text: text.partition(" ")[::-1])) + "\n")
 
 
 @web.middleware
