@@ -12,6 +12,7 @@ from relay.config.report import format_problem, format_problems
 from relay.config.table import (
     SPECS,
     TABLES,
+    AlertSettings,
     DeliverySettings,
     LogSettings,
     MetricsSettings,
@@ -27,6 +28,7 @@ from relay.errors import ConfigError, Problem
 __all__ = [
     "SPECS",
     "TABLES",
+    "AlertSettings",
     "DeliverySettings",
     "EffectiveRow",
     "Listen",
@@ -48,7 +50,9 @@ __all__ = [
 ]
 
 WORKSPACE_TABLES = ("source", "destination")
-LATER_TABLES = ("alerts", "trace", "plan", "function")
+LATER_TABLES = ("trace", "plan", "function")
+WORKSPACE_PARTS = {"alerts": ("rule",)}
+"""Tables inside a table of settings that belong to the workspace; read there."""
 LATER_SETTINGS = {"log": ("payloads",)}
 
 
@@ -158,6 +162,7 @@ def _read_table(tree: Tree, table: str, owner: type, problems: list[Problem]) ->
         return owner()
     reader = TableReader(tree, table, table, problems, data)
     values = {spec.name: reader.take_spec(spec, spec.default) for spec in SPECS if spec.table == table}
+    reader.known.update(WORKSPACE_PARTS.get(table, ()))
     reader.finish(LATER_SETTINGS.get(table, ()))
     return owner(**values)
 

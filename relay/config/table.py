@@ -128,6 +128,17 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Watching sources, destinations and relay itself; the rules are `[[alerts.rule]]`."""
+
+    enabled: bool = _setting(True, "watch, and send what is found as events of the source relay")
+    check_every_s: float = _setting(
+        30, "time between two looks; a rule fires when two in a row find its condition", unit="s", minimum=0.1, maximum=3600
+    )
+    repeat_every_h: float = _setting(6, "time between reminders of an alert that goes on; 0: no reminders", unit="h", minimum=0)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All process settings."""
 
@@ -137,6 +148,7 @@ class Settings:
     delivery: DeliverySettings = DeliverySettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @staticmethod
     def defaults() -> "Settings":

@@ -13,6 +13,7 @@ from relay.config.settings import SPECS, Settings, check_settings, unknown_table
 from relay.config.tree import Tree, child, label, survey
 from relay.errors import ConfigError, Problem
 from relay.kit.definition import Catalog
+from relay.workspace.alert_rules import read_alert_rules
 from relay.workspace.destinations import SLUG_FORM, Surroundings, read_destination, read_slug
 from relay.workspace.digest import digest, document, setting_digest
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Workspace
@@ -71,8 +72,9 @@ def _assemble(tree: Tree, settings: Settings, catalog: Catalog, default_write_ke
         table = {"slug": "archive", "type": "archive", "name": "Archive"}
         destinations = [read_destination(around, "destination", 'destination "archive"', table)]
     _check_unique(tree, destinations, "destination", problems)
+    rules = read_alert_rules(tree, sources, destinations, problems)
     _warn(tree, settings, sources, destinations, warnings)
-    return Workspace(0, tuple(sources), tuple(destinations)), problems, warnings
+    return Workspace(0, tuple(sources), tuple(destinations), rules), problems, warnings
 
 
 def _tables(tree: Tree, name: str, problems: list[Problem]) -> list[tuple[int, Mapping[str, Any]]]:

@@ -19,6 +19,7 @@ def document(workspace: Workspace) -> dict[str, Any]:
     return {
         "sources": [_plain(source) for source in workspace.sources],
         "destinations": [_plain(destination) for destination in workspace.destinations],
+        "alert_rules": [_plain(rule) for rule in workspace.alert_rules],
     }
 
 

@@ -80,11 +80,30 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertRule:
+    """When to alert. What `threshold` counts depends on the kind (workspace.alert_rules)."""
+
+    name: str
+    """Unique; a label of the metrics."""
+    kind: str
+    threshold: float
+    window_m: int
+    """Minutes that are looked at, 1 or more."""
+    min_events: int
+    """With fewer the rule says nothing."""
+    subject: str = ""
+    """Slug of the one source or destination that it watches; empty: all."""
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Workspace:
     """Everything a user configured, as one version. Version 0 has not been stored yet."""
 
     version: int
     sources: tuple[Source, ...]
     destinations: tuple[Destination, ...]
+    alert_rules: tuple[AlertRule, ...] = ()
+    """Those that were configured; the defaults are not among them."""
     created_s: float = 0.0
     created_by: str = ""

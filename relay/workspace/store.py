@@ -61,4 +61,5 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, li
 
 def _by_name(content: Mapping[str, Any]) -> dict[str, Any]:
     nouns = {"source": content.get("sources", []), "destination": content.get("destinations", [])}
-    return {f"{noun} {item['slug']}": item for noun, items in nouns.items() for item in items}
+    named = {f"{noun} {item['slug']}": item for noun, items in nouns.items() for item in items}
+    return named | {f"alert rule {item['name']}": item for item in content.get("alert_rules", [])}

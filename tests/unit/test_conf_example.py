@@ -2,11 +2,13 @@
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 from relay.config.settings import SPECS, Settings, literal, read_settings
 from relay.config.tree import read_tree
 from relay.kit.definition import Action, Definition, Field, Setting
+from relay.workspace.alert_rules import KINDS, default_rules
 from relay.workspace.assemble import load
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "relay.toml"
@@ -29,6 +31,7 @@ def test_the_file_as_shipped_changes_nothing() -> None:
 
 def test_uncommented_it_holds_every_setting_at_its_default(tmp_path: Path) -> None:
     data = tomllib.loads(uncommented())
+    assert [rule["kind"] for rule in data["alerts"].pop("rule")] == ["success_rate"]
     found = {f"{table}.{name}": literal(value) for table, values in data.items() if isinstance(values, dict) for name, value in values.items()}
     assert found == {spec.path: literal(spec.default) for spec in SPECS}
     (tmp_path / "relay.toml").write_text(uncommented())
@@ -36,6 +39,7 @@ def test_uncommented_it_holds_every_setting_at_its_default(tmp_path: Path) -> No
     assert loaded.settings == Settings.defaults()
     assert loaded.warnings == ()
     assert [source.slug for source in loaded.workspace.sources] == ["web"]
+    assert replace(loaded.workspace.alert_rules[0], subject="") in default_rules()
     assert [subscription.name for subscription in loaded.workspace.destinations[0].subscriptions] == ["Completed orders"]
 
 
@@ -45,3 +49,7 @@ def test_every_setting_has_its_help_above_it() -> None:
         unit = f" [{spec.unit}]" if spec.unit else ""
         entry = [f"# {spec.help}{unit}", f"#{spec.name} = {literal(spec.default)}"]
         assert any(lines[position : position + 2] == entry for position in range(len(lines))), spec.path
+
+
+def test_every_kind_of_alert_rule_is_named() -> None:
+    assert f"# {' '.join(KINDS)}\n" in EXAMPLE.read_text()
