@@ -25,12 +25,14 @@ COUNTERS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "relay_attempts_total": ("Attempts to deliver, by outcome.", ("destination", "outcome")),
     "relay_holds_total": ("How often deliveries to the destination were stopped.", ("destination", "code")),
     "relay_breaker_changes_total": ("How often the circuit breaker came into the state.", ("destination", "state")),
+    "relay_live_rows_dropped_total": ("Live rows that a viewer did not get, because it was slow or its rate limited.", ("code",)),
     "relay_actor_restarts_total": ("Crashes of the destination's actor.", ("destination",)),
 }
 GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "relay_config_last_reload_successful": ("1: the configuration read last is in use.", ()),
     "relay_workspace_version": ("Number of the workspace version in use.", ()),
     "relay_store_full": ("1: the database takes no events.", ()),
+    "relay_live_viewers": ("Who watches the live events.", ()),
 }
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
 HISTOGRAMS: Final[dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]]] = {
@@ -117,7 +119,7 @@ class Metrics:
         self._gauges: dict[str, dict[Labels, float]] = {name: {} for name in GAUGES}
         self._histograms: dict[str, dict[Labels, Histogram]] = {name: {} for name in HISTOGRAMS}
         self._gauges["relay_config_last_reload_successful"][()] = 1
-        self._gauges["relay_store_full"][()] = 0
+        self._gauges["relay_store_full"][()] = self._gauges["relay_live_viewers"][()] = 0
         self._snapshot = Snapshot()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)

@@ -64,7 +64,7 @@ class RowFilter:
         fields = set(_fields(ast))
         self.ast: Ast = ast
         self.everything = count == 0
-        self.follows_state = bool(fields & {"to", "state"})
+        self.follows_state = "state" in fields
         """Whether a row may come to match later, by a change of its delivery state."""
         self.matches: Predicate = _compile(ast)
 

@@ -2,6 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from relay.base.clock import SystemClock
 from relay.observe.facts import (
     ActorCrashed,
     BreakerChanged,
@@ -15,7 +16,9 @@ from relay.observe.facts import (
 )
 from relay.observe.metrics import COUNTERS, GAUGES, HISTOGRAMS, DestinationFigures, Metrics, Snapshot
 from relay.observe.observer import Observer
+from relay.observe.row_filter import RowFilter
 from relay.observe.tallies import TallyKey, Totals
+from relay.observe.tap import NOTHING, Tap
 
 EVERYTHING = Snapshot((DestinationFigures("orders", "held", "open", 10, 3, 1, 1, 2, 42.5),), {"src1": "web", "d1": "orders"}, 4096, 8192, 0.01)
 
@@ -54,7 +57,7 @@ def test_facts_are_counted() -> None:
     assert told["relay_outbox_commit_rows_sum", ()] == 20
 
 
-def test_every_metric_has_a_fact_that_moves_it() -> None:
+def test_every_metric_is_moved_by_something() -> None:
     metrics = Metrics(Totals(), version="1")
     observer = Observer(metrics)
     observer.emit(DeliveryAttempted("orders", "web", "m", "webhook", "send", 1, "delivered", 200, "", 30.0))
@@ -65,6 +68,10 @@ def test_every_metric_has_a_fact_that_moves_it() -> None:
     observer.emit(ConfigReloaded(7))
     observer.emit(StoreFull("disk"))
     observer.committed(0.002, 20)
+    tap = Tap(SystemClock(), metrics, max_rate=1)
+    tap.start()
+    tap.subscribe(RowFilter({"all": []}))
+    tap.publish(({"event_id": number, "to": {}}, NOTHING) for number in "12")
     moved = {name for (name, _), value in samples(metrics).items() if value > 0}
     assert {*COUNTERS, *GAUGES, *(f"{name}_count" for name in HISTOGRAMS)} <= moved
 
