@@ -9,6 +9,7 @@ import gc
 import os
 import secrets
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ import structlog
 from aiohttp import web
 
 from relay import __version__
-from relay.access.operator import SIGNAL
+from relay.access.operator import CLI_ID, SIGNAL, Operator, Role
+from relay.access.sessions import Links, Sessions
 from relay.access.store import TokenStore
 from relay.base.chance import Chance, SystemChance
 from relay.base.clock import Clock, SystemClock
@@ -52,9 +54,10 @@ from relay.router.router import Router
 from relay.router.tail import Tail
 from relay.web.auth import Gate
 from relay.web.console.app import ConsoleApi, Ready, private_app
+from relay.web.console.session import SessionRoutes
 from relay.web.health import Health, Heartbeat
 from relay.web.pages import Pages
-from relay.web.server import Guards, Listener
+from relay.web.server import Guards, Listener, Proxies
 from relay.web.tracking.ingest import TrackingApi, TrackingLimits
 from relay.workspace.assemble import Loaded, load, setting_digest
 from relay.workspace.model import Destination, Workspace
@@ -102,6 +105,7 @@ class App:
         self._folder = folder
         self._seams = seams
         self._catalog = load_catalog()
+        self._links = Links(seams.clock)
         self._stopping = False
         self._ready = False
         self._router_task: asyncio.Task[None] | None = None
@@ -256,6 +260,7 @@ class App:
     def _private_app(self) -> web.Application:
         clock, ui = self._seams.clock, self.settings.ui
         tokens = TokenStore(self.database, clock)
+        self.sessions = Sessions(self.database, clock, lasts_s=ui.session_hours * 3600, ui_token=ui.token)
         self.operations = Operations(
             outbox=self.outbox, current=self.current, access=tokens, clock=clock, observer=self.observer, refresh=self.supervisor.refresh
         )
@@ -271,15 +276,19 @@ class App:
         )
         self.publisher.warnings = self._first_warnings
         started_s = clock.now()
-        gate = Gate(
-            cli_token=Secret(self._folder.token_text),
+        self.gate = Gate(
+            cli_token=Secret(self.cli_token),
             ui_token=ui.token,
             metrics_token=self.settings.metrics.token,
             tokens=tokens,
+            sessions=self.sessions,
+            links=self._links,
             hosts=tuple(ui.hosts),
             listen=parse_listen(ui.listen).host,
+            proxies=Proxies(self.settings.server.trusted_proxies),
             clock=clock,
         )
+        session_routes = SessionRoutes(gate=self.gate, sessions=self.sessions, links=self._links, tokens=tokens, clock=clock, version=__version__)
         console = ConsoleApi(
             ready=lambda: Ready(__version__, self.tracking_url, self.ui_url, started_s),
             current=self.current,
@@ -289,6 +298,7 @@ class App:
             publisher=self.publisher,
             tokens=tokens,
             clock=clock,
+            parts=(session_routes,),
         )
         self._heartbeat = Heartbeat(clock)
         self._heartbeat.start()
@@ -303,9 +313,9 @@ class App:
             },
             metrics=self.metrics if self.settings.metrics.enabled else None,
             gauges=self._snapshot,
-            gate=gate,
+            gate=self.gate,
         )
-        return private_app(api=console, health=health, gate=gate, pages=Pages() if ui.enabled else None)
+        return private_app(api=console, health=health, gate=self.gate, pages=Pages() if ui.enabled else None)
 
     async def _snapshot(self) -> Snapshot:
         workspace = self.current.compiled.workspace
@@ -321,6 +331,11 @@ class App:
     @property
     def ui_url(self) -> str:
         return self.private.urls[0]
+
+    @property
+    def cli_token(self) -> str:
+        """What `<data_dir>/cli.token` holds."""
+        return self._folder.token_text
 
     # orders from outside
 
@@ -352,9 +367,21 @@ class App:
             await self.database.close()
         self._folder.close()
 
-    def welcome(self) -> str:
-        """What a person sees when relay is ready; the first line is for programs as well."""
+    def login_link(self) -> str:
+        """A page that logs its first visitor in as the owner of this machine; empty when no browser can reach the UI."""
+        if not self.settings.ui.enabled or self.ui_url.startswith("unix:"):
+            return ""
+        here = self.ui_url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+        return f"{here}/ui/login#{self._links.new(Operator(CLI_ID, CLI_ID, Role.ADMIN))}"
+
+    def welcome(self, *, to_person: bool) -> str:
+        """What is said when relay is ready; the first line is for programs as well.
+
+        `to_person`: on a terminal. Without one a login link is printed only when there is no `[ui] token` to log in with.
+        """
         lines = [f"relay ready: events {self.tracking_url}  ui {self.ui_url}  data {self._folder.path}"]
+        if (to_person or not self.settings.ui.token) and (link := self.login_link()):
+            lines += ["", f"  open it    {link}", "             (once, within 10 minutes; `relay login` prints a new one)"]
         sources = self.current.compiled.workspace.sources
         if sources and sources[0].write_keys and sources[0].write_keys[0] == self.default_write_key:
             key = sources[0].write_keys[0]
@@ -420,7 +447,7 @@ async def _serve(options: ServeOptions) -> int:
         return app.exit_code
     starting.result()
     loop.add_signal_handler(signal.SIGHUP, on_reload)
-    print(app.welcome(), flush=True)  # noqa: T201
+    print(app.welcome(to_person=sys.stdout.isatty()), flush=True)  # noqa: T201
     ended = spawn(app.ended.wait(), name="ended")
     await asyncio.wait([stopping, ended], return_when=asyncio.FIRST_COMPLETED)
     for task in (stopping, ended):

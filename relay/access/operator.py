@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Role(StrEnum):
@@ -25,7 +26,12 @@ class Operator:
     name: str
     role: Role
     address: str = ""
+    session: bytes = b""
+    """The hash of the browser session that the order came through; empty: it came with the token itself."""
 
 
+CLI_ID: Final = "cli"
+UI_ID: Final = "ui"
+"""`operator_id` of whoever bears `<data_dir>/cli.token`, and `[ui] token`."""
 SIGNAL = Operator("signal", "SIGHUP", Role.ADMIN)
 """Who reloads when the process gets a signal."""

@@ -17,6 +17,7 @@ from relay.errors import RequestError
 
 T = TypeVar("T")
 PREFIX_CHARS: Final = 8
+AUDIT_MAX: Final = 100_000
 USED_EVERY_S: Final = 3600
 """Last use is kept by the hour, so that a busy token costs one write an hour."""
 
@@ -76,10 +77,20 @@ class TokenStore:
         return [_token(row) for row in rows]
 
     async def revoke(self, token_id: str) -> None:
-        """Raises RequestError 404 when there is none."""
-        gone = await self._database.write(lambda connection: connection.execute("DELETE FROM token WHERE id = ?", (token_id,)).rowcount)
-        if not gone:
+        """The token and the browser sessions made with it end. Raises RequestError 404 when there is none."""
+
+        def job(connection: sqlite3.Connection) -> int:
+            connection.execute("DELETE FROM session WHERE token IN (SELECT id FROM token WHERE id = ?)", (token_id,))
+            return connection.execute("DELETE FROM token WHERE id = ?", (token_id,)).rowcount
+
+        if not await self._database.write(job):
             raise RequestError(404, "not_found", "There is no such token.")
+
+    async def holds(self, token_id: str) -> bool:
+        """Whether the token is still good."""
+        sql = "SELECT 1 FROM token WHERE id = ? AND (expires_s IS NULL OR expires_s > ?)"
+        now_s = self._clock.now()
+        return await self._database.read(lambda connection: connection.execute(sql, (token_id, now_s)).fetchone() is not None)
 
     async def verify(self, text: str, address: str = "") -> Operator | None:
         """Who holds this token; None: nobody does, or it has expired."""
@@ -97,6 +108,13 @@ class TokenStore:
             await self._database.write(lambda connection: connection.execute(used, (now_s, token.token_id)).rowcount)
         return Operator(token.token_id, token.name, token.role, address)
 
+    async def audited(self, *, before: int | None = None, limit: int = 100) -> list[tuple[int, AuditRecord]]:
+        """The newest records, newest first, with their ids; `before`: only those with a smaller id."""
+        sql = "SELECT id, at_s, operator, action, subject, detail FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?"  # by the primary key
+        bound = (2**63 - 1 if before is None else before, limit)
+        rows = await self._database.read(lambda connection: connection.execute(sql, bound).fetchall())
+        return [(row[0], AuditRecord(*row[1:])) for row in rows]
+
     async def audit(self, record: AuditRecord) -> None:
         """Keep one order."""
         row = (record.at_s, record.operator, record.action, record.subject, record.detail)
@@ -112,6 +130,8 @@ def _insert(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
 
 
 def _insert_audit(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    """The oldest go: the record is for people, and a program that logs in every minute must not fill the disk."""
+    connection.execute("DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?", (AUDIT_MAX,))
     connection.execute("INSERT INTO audit(at_s, operator, action, subject, detail) VALUES (?, ?, ?, ?, ?)", row)
 
 

@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "restore": ("relay.cli.store:restore", "Put a backup in place of the database."),
     "recover": ("relay.cli.store:recover", "Copy what is readable out of a damaged database."),
     "doctor": ("relay.cli.doctor:doctor", "Examine this machine, the data folder and the running relay."),
+    "login": ("relay.cli.login:login", "Print a link that opens the UI of a running relay, once."),
     "token": ("relay.cli.token:token", "Make, list or revoke tokens."),
     "health": ("relay.cli.health:health", "Tell whether relay is ready."),
     "version": ("relay.cli.version:version", "Print the versions of relay and what it runs on."),

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from relay.access.operator import Role
+from relay.access.sessions import Links, Sessions
 from relay.access.store import TokenStore
 from relay.base import jsonio
 from relay.base.clock import SystemClock
@@ -32,7 +33,7 @@ from relay.pipeline.compiled import Compiled, CompiledDestination, CompiledSourc
 from relay.web.auth import Gate
 from relay.web.console.app import ConsoleApi, Ready, private_app
 from relay.web.health import Health, Heartbeat
-from relay.web.server import Listener
+from relay.web.server import Listener, Proxies
 from relay.workspace.model import Destination, Source, Workspace
 from relay.workspace.store import WorkspaceStore
 from tests.support.inline_sqlite import InlineThread
@@ -143,8 +144,9 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
         read=made.read, compile=compiled_of, store=WorkspaceStore(database), current=current, supervisor=actors, clock=clock, observer=observer
     )
     gate = Gate(
-        cli_token=Secret(CLI), ui_token=Secret(UI), metrics_token=Secret(""), tokens=tokens, hosts=("relay.example",), listen="127.0.0.1", clock=clock
-    )
+        cli_token=Secret(CLI), ui_token=Secret(UI), metrics_token=Secret(""), tokens=tokens, hosts=("relay.example",), listen="127.0.0.1", clock=clock,
+        sessions=Sessions(database, clock, lasts_s=3600, ui_token=Secret(UI)), links=Links(clock), proxies=Proxies(()),
+    )  # fmt: skip
     api = ConsoleApi(
         ready=lambda: Ready("1.0", "http://127.0.0.1:8000", "http://127.0.0.1:8001", 1.0),
         current=current, operations=operations, replays=replays, stories=Stories(outbox=outbox, current=current), publisher=publisher, tokens=tokens,

@@ -118,6 +118,16 @@ CREATE TABLE token (
 ) STRICT;
 CREATE INDEX token_prefix ON token (prefix);                  -- each login
 
+-- access: logins of browsers, found by a hash of the cookie. token: the id of a token, or `cli`, `ui`.
+CREATE TABLE session (
+  hash BLOB PRIMARY KEY NOT NULL,
+  token TEXT NOT NULL,
+  address TEXT NOT NULL DEFAULT '',
+  created_s REAL NOT NULL,
+  expires_s REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_token ON session (token, created_s);     -- all sessions of a revoked token; the oldest of one
+
 -- access: who did what; read newest first by id.
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY,

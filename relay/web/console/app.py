@@ -1,14 +1,14 @@
 """The private application: health, metrics, the console's JSON and the pages, behind the gate; every error has one shape."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from aiohttp import web
 
 from relay.access.operator import Role
-from relay.access.store import TokenStore
+from relay.access.store import AuditRecord, TokenStore
 from relay.base.clock import Clock
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
@@ -41,8 +41,14 @@ class Ready:
     started_s: float
 
 
+class Part(Protocol):
+    """One family of routes."""
+
+    def routes(self) -> list[web.RouteDef]: ...
+
+
 class ConsoleApi:
-    """All routes under /ui/api."""
+    """All routes under /ui/api; `parts` are those that need more than this class has."""
 
     def __init__(
         self,
@@ -55,12 +61,16 @@ class ConsoleApi:
         publisher: Publisher,
         tokens: TokenStore,
         clock: Clock,
+        parts: Sequence[Part] = (),
     ) -> None:
         self._ready = ready
         self._current = current
         self._operations = operations
         self._publisher = publisher
-        self._parts = (
+        self._tokens = tokens
+        self._clock = clock
+        self._parts: tuple[Part, ...] = (
+            *parts,
             DestinationRoutes(operations, current),
             DeadRoutes(operations, replays),
             EventRoutes(stories),
@@ -87,7 +97,13 @@ class ConsoleApi:
         return json_answer(told)
 
     async def reload(self, request: web.Request) -> web.Response:
-        workspace = await self._publisher.reload(allowed(request, Role.OPERATOR))
+        by = allowed(request, Role.OPERATOR)
+        try:
+            workspace = await self._publisher.reload(by)
+        except ConfigError as error:
+            await self._tokens.audit(AuditRecord(self._clock.now(), by.name, "workspace.reload", "refused", error.message[:200]))
+            raise
+        await self._tokens.audit(AuditRecord(self._clock.now(), by.name, "workspace.reload", f"workspace {workspace.version}"))
         return json_answer({"workspace_version": workspace.version, "warnings": [_problem(one) for one in self._publisher.warnings]})
 
 
