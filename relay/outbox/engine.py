@@ -26,6 +26,7 @@ from relay.outbox.interface import (
     Cursor,
     Depth,
     History,
+    Past,
     Pressure,
     Row,
     Selection,
@@ -361,6 +362,12 @@ class LedgerHistory:
 
     async def rows(self, seq: int) -> list[tuple[str, Row]]:
         return await self._store.read(lambda tx: tx.rows_of(seq))
+
+    async def past(self, before: int, limit: int) -> Past:
+        return await self._store.read(lambda tx: operations.past(tx, before, limit))
+
+    async def attempts_before(self, line: int, limit: int) -> list[tuple[int, str, list[Attempt]]]:
+        return await self._store.read(lambda tx: tx.journal_before(line, limit))
 
     async def dead(self, name: str, which: Selection, *, after_seq: int = 0, limit: int = 500) -> list[tuple[Row, Event | None]]:
         def query(tx: Transaction) -> list[tuple[Row, Event | None]]:

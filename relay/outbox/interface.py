@@ -132,6 +132,16 @@ class Claim(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """A piece of the log, and what is stored of its deliveries besides the journal; all read at one moment."""
+
+    claims: list[Claim]
+    rows: list[tuple[str, Row]]
+    """By consumer."""
+    cursors: list[Cursor]
+
+
+@dataclass(frozen=True, slots=True)
 class Depth:
     """What waits at a consumer."""
 
@@ -254,6 +264,14 @@ class History(Protocol):
         ...
 
     async def rows(self, seq: int) -> list[tuple[str, Row]]: ...
+
+    async def past(self, before: int, limit: int) -> Past:
+        """The events among the `limit` seqs below `before`."""
+        ...
+
+    async def attempts_before(self, line: int, limit: int) -> list[tuple[int, str, list[Attempt]]]:
+        """The journal backwards: (line, consumer, attempts) of up to `limit` lines below `line`, newest first; 0: from its end."""
+        ...
 
     async def dead(self, name: str, which: Selection, *, after_seq: int = 0, limit: int = 500) -> list[tuple[Row, Event | None]]: ...
 

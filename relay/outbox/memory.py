@@ -121,6 +121,9 @@ class Disk:
     def rows_of(self, seq: int) -> list[tuple[str, Row]]:
         return [(name, replace(row)) for name, rows in sorted(self.rows.items()) for key, row in sorted(rows.items()) if key[0] == seq]
 
+    def rows_between(self, first: int, last: int) -> list[tuple[str, Row]]:
+        return [(name, replace(row)) for name, rows in sorted(self.rows.items()) for row in rows.values() if first <= row.seq <= last]
+
     def dead_rows(self, name: str, which: Selection, seqs: Sequence[int] | None, after: int, limit: int) -> list[Row]:
         def wanted(row: Row) -> bool:
             return (
@@ -162,6 +165,10 @@ class Disk:
     def journal_of(self, seq: int) -> list[tuple[str, Attempt]]:
         lines = [line for line in self.journal if line[1].seq == seq and line[0] in self.all_cursors]
         return sorted(lines, key=lambda line: line[1].at_s)
+
+    def journal_before(self, line: int, limit: int) -> list[tuple[int, str, list[Attempt]]]:
+        numbered = [(number, name, [attempt]) for number, (name, attempt) in enumerate(self.journal, 1)]
+        return [one for one in reversed(numbered) if not line or one[0] < line][:limit]
 
     def delete_journal_before(self, at_s: float) -> None:
         self.journal = [line for line in self.journal if line[1].at_s >= at_s]

@@ -8,7 +8,7 @@ from relay.base.codes import Door
 from relay.base.event import Event
 from relay.base.ids import dedup_hash
 from relay.observe.tallies import Tally
-from relay.outbox.interface import ROUTER, Appended, Attempt, Changed, Cursor, Row, Selection, Settlement
+from relay.outbox.interface import ROUTER, Appended, Attempt, Changed, Cursor, Past, Row, Selection, Settlement
 from relay.outbox.ledger import Books, is_open
 from relay.outbox.transaction import Transaction
 
@@ -220,6 +220,13 @@ def erase(tx: Transaction, keys: Sequence[str], after: int, limit: int) -> tuple
             if not is_open(row):
                 tx.delete_rows(name, [(row.seq, row.subscription_id)])
     return len(seqs), reached
+
+
+def past(tx: Transaction, before: int, limit: int) -> Past:
+    """What is known of the `limit` seqs below `before`."""
+    first = max(1, before - limit)
+    claims, _ = tx.events(first - 1, limit, None)
+    return Past([claim for claim in claims if claim.seq < before], tx.rows_between(first, before - 1), tx.cursors())
 
 
 @dataclass(frozen=True, slots=True)

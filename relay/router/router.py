@@ -1,7 +1,7 @@
 """The router: follows the log in order, runs the source side once, counts, and hands the results to the tail."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from relay.base.clock import Clock
 from relay.base.event import Event
@@ -31,6 +31,8 @@ class Router:
         self._tail = tail
         self._clock = clock
         self._wake = asyncio.Event()
+        self.on_routed: Callable[[Sequence[Sourced]], None] | None = None
+        """Hears each chunk after it was added to the tail; must be quick and must not raise."""
 
     async def run(self) -> None:
         consumer = await self._outbox.open(ROUTER)
@@ -47,6 +49,8 @@ class Router:
                 results = self.route(claims)
                 # The results are pure, so the actors need not wait for the commit of the counts.
                 self._tail.add(results)
+                if self.on_routed:
+                    self.on_routed(results)
                 derived += [event for result in results for event in result.derived]
                 add(tally, self._tally(results))
             pos = upto

@@ -747,3 +747,22 @@ async def test_depth_tells_the_age_of_the_oldest_that_waits(engine: Engine) -> N
     await consumer.settle([scanned(3, delivered())])
     depth = await outbox.depth("d")
     assert (depth.pending, depth.oldest_s) == (0, 0.0)
+
+
+async def test_the_end_of_the_log_is_read_backwards_with_its_rows_and_attempts(engine: Engine) -> None:
+    outbox = engine.outbox
+    await filled(outbox, 6)
+    await outbox.create("d", at=0)
+    consumer = await outbox.open("d")
+    lines = [Attempt(seq, "a", 1, result, "x", 200, 1.0, START_S + seq, 1) for seq, result in ((4, "delivered"), (5, RETRY), (6, DEAD))]
+    for seq, outcome, line in ((4, delivered(), lines[0]), (5, retry(), lines[1]), (6, dead(), lines[2])):
+        await consumer.settle([scanned(seq, outcome)], attempts=[line])
+    past = await outbox.history.past(7, 3)
+    assert [claim.seq for claim in past.claims] == [4, 5, 6]
+    assert sorted((name, row.seq, row.state) for name, row in past.rows) == [("d", 5, RETRY), ("d", 6, DEAD)]
+    assert [(cursor.name, cursor.is_done(6), cursor.is_done(3)) for cursor in past.cursors] == [("d", True, False)]
+    assert [claim.seq for claim in (await outbox.history.past(4, 10)).claims] == [1, 2, 3]
+    newest = await outbox.history.attempts_before(0, 2)
+    assert [(name, attempts) for _, name, attempts in newest] == [("d", [lines[2]]), ("d", [lines[1]])]
+    rest = await outbox.history.attempts_before(newest[-1][0], 10)
+    assert [attempts for _, _, attempts in rest] == [[lines[0]]]

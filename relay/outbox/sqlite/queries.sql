@@ -81,6 +81,11 @@ FROM row WHERE consumer = :name AND seq IN (SELECT value FROM json_each(:seqs)) 
 -- row_seq.
 SELECT consumer, seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, detail FROM row WHERE seq = :seq
 
+-- name: rows_between
+-- row_seq.
+SELECT consumer, seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, x''
+FROM row WHERE seq BETWEEN :first AND :last
+
 -- name: dead_rows
 -- row primary key, in the order of the answer; `seqs` NULL: all.
 SELECT seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, detail
@@ -112,6 +117,10 @@ INSERT INTO journal (consumer, first, last, at_s, packed) VALUES (?, ?, ?, ?, ?)
 -- journal_consumer, consumer by consumer: CROSS JOIN keeps the order of the tables.
 SELECT journal.consumer, journal.packed FROM cursor CROSS JOIN journal ON journal.consumer = cursor.name
 WHERE journal.first <= :seq AND journal.last >= :seq ORDER BY journal.id
+
+-- name: journal_before
+-- journal primary key, backwards.
+SELECT id, consumer, packed FROM journal WHERE id < :line ORDER BY id DESC LIMIT :limit
 
 -- name: delete_journal_before
 -- journal primary key: ids grow with time.

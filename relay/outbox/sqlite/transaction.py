@@ -14,6 +14,8 @@ INSERT_ROWS = 256
 """Events in one INSERT; a fixed size keeps the statement cache warm."""
 _LOG_VALUES = "(?,?,?,?,?,?,?)"
 
+MAX_ID = (1 << 63) - 1
+
 
 def _placeholders(values: str, count: int) -> str:
     return ",".join([values] * count)
@@ -161,6 +163,9 @@ class SqliteTransaction:
     def rows_of(self, seq: int) -> list[tuple[str, Row]]:
         return [(found[0], _row(found[1:])) for found in self._execute(SQL["rows_of"], {"seq": seq}).fetchall()]
 
+    def rows_between(self, first: int, last: int) -> list[tuple[str, Row]]:
+        return [(name, _row(values)) for name, *values in self._execute(SQL["rows_between"], {"first": first, "last": last})]
+
     def dead_rows(self, name: str, which: Selection, seqs: Sequence[int] | None, after: int, limit: int) -> list[Row]:
         parameters = {
             "name": name, "code": which.code, "since_s": which.since_s, "until_s": which.until_s, "after": after, "limit": limit,
@@ -205,6 +210,10 @@ class SqliteTransaction:
         packs = self._execute(SQL["journal_of"], {"seq": seq}).fetchall()
         lines = [(name, Attempt(*line)) for name, packed in packs for line in loads(packed) if line[0] == seq]
         return sorted(lines, key=lambda line: line[1].at_s)
+
+    def journal_before(self, line: int, limit: int) -> list[tuple[int, str, list[Attempt]]]:
+        packs = self._execute(SQL["journal_before"], {"line": line or MAX_ID, "limit": limit}).fetchall()
+        return [(number, name, [Attempt(*one) for one in loads(packed)]) for number, name, packed in packs]
 
     def delete_journal_before(self, at_s: float) -> None:
         self._execute(SQL["delete_journal_before"], {"at_s": at_s})
