@@ -29,8 +29,8 @@ from relay.config.settings import Settings, parse_listen
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
 from relay.control.replay import Replays
-from relay.control.story import Stories
 from relay.control.upkeep import Budget, Upkeep
+from relay.control.why import Why
 from relay.database.database import Database
 from relay.database.folder import DataFolder
 from relay.delivery.supervisor import Supervisor, Supplies
@@ -265,6 +265,7 @@ class App:
             outbox=self.outbox, current=self.current, access=tokens, clock=clock, observer=self.observer, refresh=self.supervisor.refresh
         )
         self.replays = Replays(outbox=self.outbox, current=self.current, supervisor=self.supervisor, access=tokens, clock=clock)
+        self.why = Why(outbox=self.outbox, current=self.current, clock=clock, mask_names=tuple(ui.mask))
         self.publisher = Publisher(
             read=self._read,
             compile=self._compile,
@@ -294,7 +295,7 @@ class App:
             current=self.current,
             operations=self.operations,
             replays=self.replays,
-            stories=Stories(outbox=self.outbox, current=self.current),
+            why=self.why,
             publisher=self.publisher,
             tokens=tokens,
             clock=clock,

@@ -17,6 +17,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("relay.cli.serve:serve", "Run everything in one process."),
     "check": ("relay.cli.check:check", "Validate the configuration, then reach each destination."),
     "send": ("relay.cli.send:send", "Send test events to a source, or show what a destination would get."),
+    "why": ("relay.cli.why:why", "Tell why an event arrived, or why not."),
     "dead": ("relay.cli.dead:dead", "List, show, re-send or discard dead letters."),
     "replay": ("relay.cli.replay:replay", "Send stored events to a destination again."),
     "hold": ("relay.cli.hold:hold", "Stop deliveries to one destination; its entries wait."),

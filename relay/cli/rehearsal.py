@@ -1,25 +1,14 @@
 """What a destination would get for a message, from the configuration alone: intake, both sides of the pipeline, the action; nothing is sent."""
 
-import itertools
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from relay.base.clock import SystemClock
-from relay.base.secret import MASK, Secret
 from relay.cli import exits
-from relay.errors import DeliveryError, PayloadError
 
 if TYPE_CHECKING:
     from relay.base.event import Event
-    from relay.kit.request import Request
     from relay.pipeline.compiled import Compiled, CompiledDestination, CompiledSource
-    from relay.pipeline.decision import Unit
-
-MAX_REQUESTS: Final = 20
-"""An action that asks for more in a row is cut off: the rehearsed answers are always the same."""
-SHORTEST_SECRET: Final = 4
-"""Shorter texts are not looked for in bodies: they would mask what is no secret."""
 
 
 def rehearse_message(config: Path | None, slug: str, source_slug: str | None, message: dict[str, Any]) -> dict[str, Any]:
@@ -61,70 +50,19 @@ def _event_of(message: dict[str, Any], source: "CompiledSource") -> "Event":
 
 def _deliver(event: "Event", compiled: "Compiled", destination: "CompiledDestination") -> dict[str, Any]:
     from relay.base.codes import CODES
-    from relay.pipeline.decision import Drop
-    from relay.pipeline.destination_side import destination_side
-    from relay.pipeline.source_side import source_side
+    from relay.kit.shown import shown
+    from relay.pipeline.explain import explain_destination, explain_source
 
-    sourced = source_side(1, event, compiled.sources.get(event.source_id))
-    units = destination_side(sourced, destination)
-    if isinstance(units, Drop):
-        return {"outcome": units.door.value, "code": units.code, "problem": CODES.get(units.code, ""), "requests": []}
+    sourced, _ = explain_source(1, event, compiled.sources.get(event.source_id))
+    told = explain_destination(sourced, destination, sent_s=SystemClock().now())
+    if told.drop is not None:
+        return {"outcome": told.drop.door.value, "code": told.drop.code, "problem": CODES.get(told.drop.code, ""), "requests": []}
     if destination.definition.mode == "storage":
         return {"outcome": "stored", "code": "", "problem": "", "requests": []}
-    answers = [_perform(unit, destination) for unit in units]
-    failed = next((answer for answer in answers if answer["code"]), None)
+    failed = next((plan for plan in told.planned if plan.code), None)
     return {
         "outcome": "refused" if failed else "would send",
-        "code": failed["code"] if failed else "",
-        "problem": failed["problem"] if failed else "",
-        "requests": [request for answer in answers for request in answer["requests"]],
+        "code": failed.code if failed else "",
+        "problem": failed.problem if failed else "",
+        "requests": [shown(request, destination.destination.settings) for plan in told.planned for request in plan.requests],
     }
-
-
-def _perform(unit: "Unit", destination: "CompiledDestination") -> dict[str, Any]:
-    from relay.base.ids import delivery_key
-    from relay.kit.definition import Delivery
-    from relay.kit.request import Request, Response
-    from relay.kit.steps import rehearse
-
-    action = unit.action
-    if unit.problem or action is None or action.perform is None:
-        return {"code": unit.problem_code, "problem": unit.problem, "requests": []}
-    settings = destination.destination.settings
-    event = unit.event
-    delivery = Delivery(unit.fields, event, delivery_key(event.source_id, event.message_id), SystemClock().now())
-    try:
-        performed = action.perform(settings, delivery)
-        asked: Sequence[Request] = [performed]  # type: ignore[list-item]
-        if not isinstance(performed, Request):
-            _, asked = rehearse(performed, itertools.repeat(Response(200, {}, b"{}"), MAX_REQUESTS))
-    except (PayloadError, DeliveryError) as error:
-        return {"code": error.code, "problem": error.message, "requests": []}
-    return {"code": "", "problem": "", "requests": [shown(request, settings) for request in asked]}
-
-
-def shown(request: "Request", settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A request for a person's eyes: secret headers, query keys and addresses, and the text of secret settings, are masked."""
-    from relay.delivery.attempt import masked_url
-
-    secrets = sorted((text for value in settings.values() for text in _secret_texts(value) if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
-    return {
-        "method": request.method,
-        "url": _without(masked_url(request), secrets),
-        "headers": {name: MASK if name.lower() in request.secrets else _without(value, secrets) for name, value in request.headers},
-        "body": _without(request.body.decode("utf-8", "replace"), secrets),
-    }
-
-
-def _secret_texts(value: Any) -> list[str]:
-    if isinstance(value, Secret):
-        return [value.reveal()]
-    if isinstance(value, Mapping):
-        return [text for item in value.values() for text in _secret_texts(item)]
-    return [text for item in value for text in _secret_texts(item)] if isinstance(value, list | tuple) else []
-
-
-def _without(text: str, secrets: Sequence[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text

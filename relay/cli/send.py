@@ -12,10 +12,11 @@ from typing import Any, Final
 import click
 
 from relay.cli import exits
-from relay.cli.moments import Span, show_moment
-from relay.cli.output import Output, output_options, printable
+from relay.cli.moments import Span
+from relay.cli.output import Output, output_options
 from relay.cli.progress import Progress
-from relay.cli.remote import Remote, call, part, remote_options
+from relay.cli.remote import Remote, call, remote_options
+from relay.cli.why import print_story
 
 TYPES: Final = ("track", "identify", "page", "screen", "group", "alias")
 BATCH_EVENTS: Final = 100
@@ -23,7 +24,7 @@ BATCH_BYTES: Final = 400_000
 POLL_S: Final = 0.2
 SEEN_WITHIN_S: Final = 5.0
 """A stored event shows at once; one that does not was refused."""
-WAITING: Final = frozenset({"pending", "retry", "parked", "hold"})
+WAITING: Final = frozenset({"pending", "sending", "retry", "parked", "held"})
 """States of an event at a destination that are no end."""
 
 
@@ -220,10 +221,12 @@ def _follow(remote: Remote, ids: Sequence[str], timeout_s: float, out: Output) -
         out.document({"events": stories})
     else:
         for story in stories:
-            _print_story(story, out)
+            print_story(story, out)
     states = {str(one["state"]) for story in stories for one in story["destinations"]}
     if "dead" in states:
         return exits.ENDED_DEAD
+    if any(story["verdict"] == "rejected" for story in stories):
+        return exits.PROBLEMS
     if states & WAITING:
         out.warn(f"not every delivery ended within {timeout_s:g} s; relay goes on with them.")
         return exits.PROBLEMS
@@ -234,34 +237,18 @@ def _wait_for(remote: Remote, message_id: str, deadline: float) -> list[dict[str
     seen_by = time.monotonic() + SEEN_WITHIN_S
     while True:
         try:
-            stories: list[dict[str, Any]] = remote.get(f"events/{part(message_id)}")["events"]
+            stories: list[dict[str, Any]] = remote.get("events", message_id=message_id)["events"]
         except exits.Failure as error:
             if error.code != exits.NO_MATCH:
                 raise
             if time.monotonic() >= min(seen_by, deadline):
-                message = f"relay did not store {message_id}: it was refused, or is a duplicate of an event that is gone"
+                message = f"relay knows nothing of {message_id}: it was refused as a whole request, or its source is another one"
                 raise exits.Failure(exits.PROBLEMS, message, "`relay_events_rejected_total` in /metrics counts refused messages by code.") from error
         else:
             waiting = any(one["state"] in WAITING for story in stories for one in story["destinations"])
             if not waiting or time.monotonic() >= deadline:
-                return [{"message_id": message_id} | story for story in stories]
+                return stories
         time.sleep(POLL_S)
-
-
-def _print_story(story: Mapping[str, Any], out: Output) -> None:
-    out.line(printable(f"{story['message_id']}  {story.get('type', '')} {story.get('name', '')}".rstrip()))
-    if not story["destinations"]:
-        out.line("  there is no destination")
-    for one in story["destinations"]:
-        out.line(f"  {one['slug']}: {out.paint(str(one['state']))}")
-        for attempt in one.get("attempts") or []:
-            status = f" status {attempt['status']}" if attempt.get("status") else ""
-            code = f" {attempt['code']}" if attempt.get("code") and attempt["code"] != attempt["result"] else ""
-            took = f" in {attempt['duration_ms']:.0f} ms" if attempt.get("duration_ms") is not None else ""
-            out.line(f"    {show_moment(attempt.get('at_s'))}  attempt {attempt['attempt']}: {attempt['result']}{code}{status}{took}")
-        for row in one.get("rows") or []:
-            due = f", next attempt {show_moment(row['due_s'])}" if row.get("due_s") and row["state"] == "retry" else ""
-            out.line(f"    {row['state']}: {row.get('code') or '-'}{due}")
 
 
 def _rehearse(messages: Sequence[dict[str, Any]], config: Path | None, slug: str, source: str | None, out: Output) -> int:

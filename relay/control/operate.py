@@ -82,6 +82,22 @@ class Operations:
         await self._audit(by, "dead.discard", to or "*", f"{count} entries")
         return count
 
+    async def retry_now(self, slug: str, seq: int, by: Operator) -> int:
+        """One event at one destination again, at once: its dead letters are re-sent, its retries become due. Returns how many."""
+        names, which = await self._consumers(slug), Selection(seqs=(seq,))
+        count = sum([await self._outbox.resend(name, which) + await self._outbox.hasten(name, [seq]) for name in names])
+        if any("#" in name for name in names):
+            await self._refresh()
+        await self._audit(by, "event.retry", slug, f"e{seq}: {count} entries")
+        return count
+
+    async def give_up(self, slug: str, seq: int, by: Operator) -> int:
+        """One event at one destination is given up: what waits leaves as discarded, dead letters go. Returns how many."""
+        names, which = await self._consumers(slug), Selection(seqs=(seq,))
+        count = sum([await self._outbox.discard(name, which) + await self._outbox.abandon(name, [seq]) for name in names])
+        await self._audit(by, "event.discard", slug, f"e{seq}: {count} entries")
+        return count
+
     async def destinations_overview(self) -> list[dict[str, Any]]:
         """Every configured destination: its state and its books."""
         return [await self._overview(one.destination) for one in self._current.compiled.destinations.values()]

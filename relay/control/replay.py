@@ -66,9 +66,21 @@ class Replays:
         span = await self._span(spec)
         if not span.total:
             raise RequestError(404, "nothing_matched", "No stored event matches.")
+        return await self._begin(destination.destination_id, spec, span, by)
+
+    async def one(self, slug: str, seq: int, by: Operator) -> str:
+        """Send one stored event to a destination; returns the job's name. Errors as `start`."""
+        destination = find_destination(self._current, slug)
+        if not destination.enabled:
+            raise RequestError(409, "destination_disabled", f'Destination "{slug}" is switched off.')
+        if await self._outbox.history.at(seq) is None:
+            raise RequestError(404, "not_found", "No stored event has this id.")
+        return await self._begin(destination.destination_id, ReplaySpec(slug, 0), Span(seq, seq, 1), by)
+
+    async def _begin(self, destination_id: str, spec: ReplaySpec, span: "Span", by: Operator) -> str:
         replay = {**asdict(spec), "total": span.total, "by": by.name, "started_s": self._clock.now()}
         async with self._starting:  # two at once would take the same number
-            name = f"{destination.destination_id}#{await self._next_number(destination.destination_id)}"
+            name = f"{destination_id}#{await self._next_number(destination_id)}"
             await self._outbox.create(name, at=span.first - 1, end=span.last, state={"replay": replay})
         await self._access.audit(AuditRecord(self._clock.now(), by.name, "replay.start", spec.to, f"{name}: {span.total} events"))
         await self._supervisor.refresh()

@@ -154,6 +154,9 @@ class Actor:
         for seq, subscription_id in changed.closed:
             if item := self._board.rows.get((stream.name, seq, subscription_id)):
                 self._board.vanish(item)
+        for seq, subscription_id in changed.due:
+            if item := self._board.rows.get((stream.name, seq, subscription_id)):
+                self._board.hasten(item)
         if changed.expired:
             self._board.expire(stream, changed.expired)
         if changed.rescan:

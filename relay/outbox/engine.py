@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from relay.base.clock import Clock
 from relay.base.event import Event
-from relay.observe.tallies import Tally, Totals, add
+from relay.observe.tallies import Tally, Totals
 from relay.outbox import operations
 from relay.outbox.interface import (
     DEAD,
@@ -28,6 +28,7 @@ from relay.outbox.interface import (
     History,
     Past,
     Pressure,
+    RefusedMessage,
     Row,
     Selection,
     Settlement,
@@ -78,11 +79,11 @@ class Limits:
 class _Group:
     """Events of several requests that will be appended by one operation."""
 
-    __slots__ = ("bytes", "events", "tally", "waiters")
+    __slots__ = ("bytes", "events", "refused", "waiters")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.tally: Tally = {}
+        self.refused: list[RefusedMessage] = []
         self.bytes = 0
         self.waiters: list[asyncio.Future[AppendedGroup]] = []
         """One per request, so that a request that is cancelled takes nothing from the others."""
@@ -105,6 +106,7 @@ class LedgerOutbox:
         self.totals = Totals()
         self.history: History = LedgerHistory(store)
         self.on_append: Callable[[int], None] | None = None
+        self.on_refused: Callable[[Sequence[RefusedMessage]], None] | None = None
         self.reserve = ""
         """Why ingest is closed although writing works (disk reserve, budget); set by the upkeep."""
 
@@ -116,7 +118,7 @@ class LedgerOutbox:
         full = self._store.full or self.reserve
         return Pressure(self._waiting_bytes, self._limits.memory_max_bytes, full, 2 if full.startswith("locked") else 30)
 
-    async def append(self, events: Sequence[Event], refused: Tally | None = None, *, internal: bool = False) -> Sequence[Appended]:
+    async def append(self, events: Sequence[Event], refused: Sequence[RefusedMessage] = (), *, internal: bool = False) -> Sequence[Appended]:
         """One request is never split; requests that wait for the same commit share one operation."""
         group = self._group_internal if internal else self._group
         if group is None:
@@ -126,8 +128,7 @@ class LedgerOutbox:
         size = sum(len(event.body) for event in events)
         group.bytes += size
         self._waiting_bytes += size
-        if refused:
-            add(group.tally, refused)
+        group.refused += refused
         waiter: asyncio.Future[AppendedGroup] = asyncio.get_running_loop().create_future()
         group.waiters.append(waiter)
         if len(group.events) >= self._limits.commit_max_events or group.bytes >= self._limits.commit_max_bytes:
@@ -142,8 +143,8 @@ class LedgerOutbox:
         else:
             self._group = group
         done = self._store.submit(
-            lambda tx: operations.append(tx, group.events, group.tally),
-            effect=lambda result: self._appended(result, group.tally),
+            lambda tx: operations.append(tx, group.events, group.refused),
+            effect=self._appended,
             sheds=not internal,
             events=1,
             on_take=lambda: self._close_group(group),
@@ -169,9 +170,12 @@ class LedgerOutbox:
         if self._group_internal is group:
             self._group_internal = None
 
-    def _appended(self, result: AppendedGroup, tally: Mapping[Any, int]) -> None:
+    def _appended(self, result: AppendedGroup) -> None:
         """Effect of a commit that appended: the head moves, the router hears of it."""
-        self.totals.add(tally)
+        if result.tally:
+            self.totals.add(result.tally)
+        if result.refused and self.on_refused:
+            self.on_refused(result.refused)
         if not result.stored:
             return
         self._head = result.head
@@ -221,6 +225,21 @@ class LedgerOutbox:
         now_s = self._clock.now()
         count, _ = await self._write(lambda tx: operations.resend(tx, name, which, now_s), lambda result: self._tell(name, result[1]))
         return count
+
+    async def hasten(self, name: str, seqs: Sequence[int]) -> int:
+        now_s = self._clock.now()
+        changed = await self._write(lambda tx: operations.hasten(tx, name, seqs, now_s), lambda changed: self._tell(name, changed))
+        return len(changed.due)
+
+    async def abandon(self, name: str, seqs: Sequence[int]) -> int:
+        now_s = self._clock.now()
+
+        def effect(result: tuple[Tally, Changed]) -> None:
+            self.totals.add(result[0])
+            self._tell(name, result[1])
+
+        _, changed = await self._write(lambda tx: operations.abandon(tx, name, seqs, now_s), effect)
+        return len(changed.closed)
 
     async def discard(self, name: str, which: Selection) -> int:
         return await self._write(lambda tx: operations.discard(tx, name, which))
@@ -291,7 +310,7 @@ class LedgerOutbox:
         def effect(settled: Settled) -> None:
             self.totals.add(settled.tally)
             if settled.derived:
-                self._appended(settled.derived, {})
+                self._appended(settled.derived)
 
         run: Callable[[Transaction], Settled] = lambda tx: operations.settle(tx, name, epoch, step, now_s)  # noqa: E731
         return self._store.submit(run, effect=effect, events=len(step.settlements) // 8 + 1)
@@ -356,6 +375,13 @@ class LedgerHistory:
             return [Claim(seq, events[seq]) for seq in sorted(events)]
 
         return await self._store.read(query)
+
+    async def at(self, seq: int) -> Claim | None:
+        event = (await self._store.read(lambda tx: tx.events_at([seq]))).get(seq)
+        return Claim(seq, event) if event else None
+
+    async def refused(self, *, refused_id: int = 0, message_id: str = "", limit: int = 500) -> list[RefusedMessage]:
+        return await self._store.read(lambda tx: tx.refused(refused_id, message_id, limit))
 
     async def timeline(self, seq: int) -> list[tuple[str, Attempt]]:
         return await self._store.read(lambda tx: tx.journal_of(seq))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from relay.base.codes import Door
 from relay.base.event import Event
+from relay.base.jsonio import loads
 from relay.observe.tallies import Tally
 
 RETRY = "retry"
@@ -142,6 +143,31 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedMessage:
+    """A message that did not become an event, kept for people: refused at ingest, or a duplicate (code `duplicate`)."""
+
+    source_id: str
+    code: str
+    received_ms: int
+    message_id: str = ""
+    type: str = ""
+    name: str = ""
+    user_id: str = ""
+    anonymous_id: str = ""
+    body: bytes = b""
+    """Its JSON; empty when it is not kept (too large, suppressed)."""
+    seq: int = 0
+    """Of the event that a duplicate repeats; 0: none, or no longer known."""
+    refused_id: int = 0
+    """Given when it is stored; ids rise with time."""
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        value = loads(self.body) if self.body else {}
+        return value if isinstance(value, Mapping) else {}
+
+
+@dataclass(frozen=True, slots=True)
 class Depth:
     """What waits at a consumer."""
 
@@ -214,6 +240,8 @@ class Changed:
     """Every scanned or waiting seq up to here has expired (0: none)."""
     state: dict[str, Any] | None = None
     """The new state, when a person held or resumed."""
+    due: tuple[tuple[int, str], ...] = ()
+    """Rows that are to be tried now instead of at their time."""
     rescan: bool = False
     """Stored events changed (a user was erased): forget what is not in flight and read it again."""
 
@@ -259,6 +287,14 @@ class History(Protocol):
 
     async def find(self, message_id: str, source_id: str | None = None) -> list[Claim]: ...
 
+    async def at(self, seq: int) -> Claim | None:
+        """The event at a seq; None: it is not kept (any more)."""
+        ...
+
+    async def refused(self, *, refused_id: int = 0, message_id: str = "", limit: int = 500) -> list[RefusedMessage]:
+        """Refused messages and duplicates: one by its id, all of a messageId, or (neither given) the newest; oldest first."""
+        ...
+
     async def timeline(self, seq: int) -> list[tuple[str, Attempt]]:
         """(consumer, attempt) of one event, oldest first."""
         ...
@@ -290,6 +326,8 @@ class Outbox(Protocol):
     history: History
     on_append: Callable[[int], None] | None
     """Called with the new head after each commit that appended; wakes the router."""
+    on_refused: Callable[[Sequence[RefusedMessage]], None] | None
+    """Called after the commit with what was refused or a duplicate, as far as it is kept."""
 
     @property
     def head(self) -> int:
@@ -298,8 +336,8 @@ class Outbox(Protocol):
 
     def pressure(self) -> Pressure: ...
 
-    async def append(self, events: Sequence[Event], refused: Tally | None = None, *, internal: bool = False) -> Sequence[Appended]:
-        """Store events durably, duplicates told. Raises StoreError (disk) or Overloaded; `internal` uses the reserve."""
+    async def append(self, events: Sequence[Event], refused: Sequence[RefusedMessage] = (), *, internal: bool = False) -> Sequence[Appended]:
+        """Store events durably, duplicates told; `refused` is counted, and the first of it are kept for people, as duplicates are. Raises StoreError (disk) or Overloaded; `internal` uses the reserve."""
         ...
 
     async def create(self, name: str, *, at: int | None = None, end: int | None = None, state: Mapping[str, Any] | None = None) -> None:
@@ -320,6 +358,14 @@ class Outbox(Protocol):
 
     async def resend(self, name: str, which: Selection) -> int:
         """Open dead rows again: attempts 0, no lane. Returns how many."""
+        ...
+
+    async def hasten(self, name: str, seqs: Sequence[int]) -> int:
+        """Make the waiting retries of these events due now. Returns how many."""
+        ...
+
+    async def abandon(self, name: str, seqs: Sequence[int]) -> int:
+        """Give up what waits of these events (retries, parked ones); they leave as `discarded`, code `by_hand`. Returns how many."""
         ...
 
     async def discard(self, name: str, which: Selection) -> int:

@@ -138,10 +138,14 @@ class Books:
                 self.cursor.skipped += 1
         if upto > self.cursor.pos:  # a gap in the log (an erased slice) is nobody's entry
             self.cursor.skipped += mark(self.cursor, self.cursor.pos + 1, upto)
-        for row in [row for row in self.rows.values() if is_open(row) and row.seq <= upto]:
+        return left + self.abandon([row for row in self.rows.values() if is_open(row) and row.seq <= upto], door, code)
+
+    def abandon(self, rows: Sequence[Row], door: Door, code: str) -> int:
+        """These open rows leave by `door`; returns how many."""
+        for row in rows:
             self.take(row)
-            left += self._leave(row.source_id, door, code)
-        return left
+            self._leave(row.source_id, door, code)
+        return len(rows)
 
     def _leave(self, source_id: str, door: Door, code: str) -> int:
         self.door(door.value)

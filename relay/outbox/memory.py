@@ -14,7 +14,7 @@ from relay.base.tasks import spawn
 from relay.errors import StoreError
 from relay.observe.tallies import Tally, TallyKey, add
 from relay.outbox.engine import LedgerOutbox, Limits
-from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, Row, Selection
+from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, RefusedMessage, Row, Selection
 from relay.outbox.operations import Keep
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ class Disk:
     rows: dict[str, dict[tuple[int, str], Row]] = field(default_factory=dict)
     journal: list[tuple[str, Attempt]] = field(default_factory=list)
     counts: Tally = field(default_factory=dict)
+    messages: list[RefusedMessage] = field(default_factory=list)
     commits: int = 0
 
     def head(self) -> int:
@@ -83,6 +84,20 @@ class Disk:
 
     def source_ids(self) -> list[str]:
         return sorted({row[0] for row in self.log.values()})
+
+    def keep_refused(self, messages: Sequence[RefusedMessage]) -> int:
+        first = self.messages[-1].refused_id + 1 if self.messages else 1
+        self.messages += [replace(one, refused_id=number) for number, one in enumerate(messages, first)]
+        return first
+
+    def refused(self, refused_id: int, message_id: str, limit: int) -> list[RefusedMessage]:
+        if refused_id:
+            return [one for one in self.messages if one.refused_id == refused_id]
+        return [one for one in self.messages if message_id in ("", one.message_id)][-limit:]
+
+    def delete_refused(self, received_ms: int, keep: int) -> None:
+        last = self.messages[-1].refused_id if self.messages else 0
+        self.messages = [one for one in self.messages if one.refused_id == last or (one.received_ms >= received_ms and one.refused_id > last - keep)]
 
     def known(self, hashes: Sequence[int]) -> dict[int, int]:
         return {key: generation[key] for generation in self.generations for key in hashes if key in generation}

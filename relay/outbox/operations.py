@@ -1,18 +1,21 @@
 """The operations of the outbox, each one function on a transaction: it decides on what it reads there."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from relay.base.codes import Door
 from relay.base.event import Event
 from relay.base.ids import dedup_hash
-from relay.observe.tallies import Tally
-from relay.outbox.interface import ROUTER, Appended, Attempt, Changed, Cursor, Past, Row, Selection, Settlement
+from relay.observe.tallies import Tally, TallyKey
+from relay.outbox.interface import RETRY, ROUTER, Appended, Attempt, Changed, Cursor, Past, RefusedMessage, Row, Selection, Settlement
 from relay.outbox.ledger import Books, is_open
 from relay.outbox.transaction import Transaction
 
 EXPIRE_STEP = 5_000
+REFUSED_A_GROUP = 100
+"""Refused messages and duplicates that are kept of one commit; the rest is only counted."""
+REFUSED_KEPT = 10_000
 ALL = 1_000_000_000
 
 
@@ -23,10 +26,16 @@ class AppendedGroup:
     answers: list[Appended]
     stored: list[tuple[int, Event]]
     head: int
+    refused: Sequence[RefusedMessage] = ()
+    """Refused messages and duplicates that are kept, with their ids."""
+    tally: Tally = field(default_factory=dict)
 
 
-def append(tx: Transaction, events: Sequence[Event], tally: Mapping[Any, int]) -> AppendedGroup:
-    """Dedup against the last 24 h and within the group, then store. A hash that hits is confirmed while the log has the first one."""
+def append(tx: Transaction, events: Sequence[Event], refused: Sequence[RefusedMessage] = (), *, derived: bool = False) -> AppendedGroup:
+    """Dedup against the last 24 h and within the group, then store. A hash that hits is confirmed while the log has the first one.
+
+    `derived`: relay's own events, whose duplicates are nobody's news (a step that a crash repeats).
+    """
     head = tx.head()
     hashes = [dedup_hash(event.source_id, event.message_id) for event in events]
     known = tx.known(hashes)
@@ -48,9 +57,33 @@ def append(tx: Transaction, events: Sequence[Event], tally: Mapping[Any, int]) -
         tx.insert(stored)
         tx.remember({key: seq for key, (seq, _) in fresh.items()})
         tx.set_head(head)
-    if tally:
-        tx.count(tally)
-    return AppendedGroup(answers, stored, head)
+    group = AppendedGroup(answers, stored, head)
+    if refused or (len(stored) < len(events) and not derived):
+        _keep_refused(tx, group, [*refused, *_duplicates(events, answers)])
+    return group
+
+
+def _duplicates(events: Sequence[Event], answers: Sequence[Appended]) -> list[RefusedMessage]:
+    """The events that were not stored again, as messages for people."""
+    return [
+        RefusedMessage(
+            event.source_id, "duplicate", event.received_ms, event.message_id, event.type, event.name, event.user_id, event.anonymous_id,
+            event.body, answer.seq,
+        )
+        for event, answer in zip(events, answers, strict=True)
+        if answer.duplicate
+    ]  # fmt: skip
+
+
+def _keep_refused(tx: Transaction, group: AppendedGroup, messages: Sequence[RefusedMessage]) -> None:
+    """Count all, keep the first of them: a client gone wrong must not fill the disk with what is refused."""
+    for one in messages:
+        key = TallyKey(one.received_ms // 60_000, one.source_id, "", "ingest", one.code, False)
+        group.tally[key] = group.tally.get(key, 0) + 1
+    tx.count(group.tally)
+    kept = messages[:REFUSED_A_GROUP]
+    first = tx.keep_refused(kept)
+    group.refused = [replace(one, refused_id=number) for number, one in enumerate(kept, first)]
 
 
 def _same_message(tx: Transaction, known: Mapping[int, int], by_hash: Mapping[int, Event]) -> dict[int, int]:
@@ -117,7 +150,7 @@ def settle(tx: Transaction, name: str, epoch: int, step: Step, now_s: float) -> 
     _write(tx, books, tally)
     if step.attempts:
         tx.write_journal(name, step.attempts)
-    return Settled(tally, append(tx, step.derived, {}) if step.derived else None)
+    return Settled(tally, append(tx, step.derived, derived=True) if step.derived else None)
 
 
 def patched(state: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,6 +206,25 @@ def resend(tx: Transaction, name: str, which: Selection, now_s: float) -> tuple[
     opened = tuple(books.reopen(row) for row in dead)
     _write(tx, books, {})
     return len(opened), Changed(opened=opened)
+
+
+def hasten(tx: Transaction, name: str, seqs: Sequence[int], now_s: float) -> Changed:
+    early = [row for row in tx.rows_at(name, seqs) if row.state == RETRY and row.due_s > now_s]
+    for row in early:
+        row.due_s = now_s
+    tx.put_rows(name, early)
+    return Changed(due=tuple((row.seq, row.subscription_id) for row in early))
+
+
+def abandon(tx: Transaction, name: str, seqs: Sequence[int], now_s: float) -> tuple[Tally, Changed]:
+    cursor = tx.cursor(name)
+    if cursor is None:
+        raise KeyError(name)
+    rows = {(row.seq, row.subscription_id): row for row in tx.rows_at(name, seqs) if is_open(row)}
+    books = Books(cursor, rows, now_s=now_s)
+    books.abandon(tuple(rows.values()), Door.DISCARDED, "by_hand")
+    _write(tx, books, books.changes.tally)
+    return books.changes.tally, Changed(closed=tuple(sorted(books.changes.drop)))
 
 
 def discard(tx: Transaction, name: str, which: Selection) -> int:
@@ -246,5 +298,6 @@ def trim(tx: Transaction, keep: Keep, now_s: float, limit: int) -> int:
     gone = tx.delete_log(upto, limit) if upto >= tx.oldest() > 0 else 0
     if gone < limit:
         tx.delete_journal_before(now_s - keep.log_s)
+        tx.delete_refused(int((now_s - keep.log_s) * 1000), REFUSED_KEPT)
         tx.delete_tallies_before(int((now_s - keep.tallies_s) // 60))
     return gone

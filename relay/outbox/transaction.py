@@ -5,7 +5,7 @@ from typing import Protocol
 
 from relay.base.event import Event
 from relay.observe.tallies import Tally, TallyKey
-from relay.outbox.interface import Attempt, Claim, Cursor, Row, Selection
+from relay.outbox.interface import Attempt, Claim, Cursor, RefusedMessage, Row, Selection
 
 
 class Transaction(Protocol):
@@ -40,6 +40,19 @@ class Transaction(Protocol):
 
     def source_ids(self) -> list[str]:
         """Every source that has counts or events."""
+        ...
+
+    # refused
+    def keep_refused(self, messages: Sequence[RefusedMessage]) -> int:
+        """Store them; returns the id of the first, the others follow it without a gap."""
+        ...
+
+    def refused(self, refused_id: int, message_id: str, limit: int) -> list[RefusedMessage]:
+        """By id, else by messageId, else the newest; oldest first."""
+        ...
+
+    def delete_refused(self, received_ms: int, keep: int) -> None:
+        """All that came before that time, and all but the newest `keep`; the very newest stays, so that no id is used twice."""
         ...
 
     # dedup

@@ -1,14 +1,33 @@
-"""The same stages as on the hot path, with every answer kept: made when somebody looks, never while events flow."""
+"""The same stages as on the hot path, with every answer kept: made when somebody looks, never while events flow. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from relay.pipeline.compiled import CompiledDestination
-from relay.pipeline.decision import Sourced
+from relay.base.ids import delivery_key
+from relay.errors import DeliveryError, PayloadError
+from relay.kit.definition import Delivery
+from relay.kit.request import Request, Response
+from relay.kit.steps import rehearse
+from relay.pipeline.compiled import CompiledDestination, CompiledSource
+from relay.pipeline.decision import Drop, Sourced, Unit
 from relay.pipeline.destination_side import GATES
+from relay.pipeline.source_side import source_side
 from relay.pipeline.stages.map_fields import map_fields
 from relay.pipeline.stages.trigger import NO_MATCH, match_subscriptions
+
+STEPS_MAX: Final = 5
+"""Requests of one action that are shown; each is answered with an empty 200, so a second step is a guess."""
+CHANGES_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value that a stage made different. `path` is a JSON path without `$.`; None: it was or is absent."""
+
+    path: str
+    before: Any
+    after: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,35 +36,120 @@ class Trace:
 
     stage: str
     outcome: str
-    """`passed`, `dropped`; of a subscription: `matched`, `skipped`, `mapped`, `refused`."""
+    """`passed`, `changed`, `dropped`; of a subscription: `matched`, `skipped`, `mapped`, `refused`."""
     code: str = ""
     """Why it was dropped or refused."""
-    changed: Mapping[str, Any] = field(default_factory=dict)
-    """What the stage made; of a subscription always with its id as `subscription`."""
+    text: str = ""
+    """What a person should know of it."""
+    changes: tuple[Change, ...] = ()
 
 
-def explain_destination(sourced: Sourced, destination: CompiledDestination) -> list[Trace]:
-    """One trace per stage that was asked, in order; the last one says how it ended."""
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What would be sent for one subscription: requests in order, or why none can be made."""
+
+    subscription_id: str
+    action: str
+    requests: tuple[Request, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a destination decides about an event. `drop` is None when something is to be sent."""
+
+    traces: tuple[Trace, ...]
+    drop: Drop | None = None
+    planned: tuple[Planned, ...] = ()
+
+
+def explain_source(seq: int, event: Any, source: CompiledSource | None) -> tuple[Sourced, list[Trace]]:
+    """The source side, and its stages."""
+    sourced = source_side(seq, event, source)
     if sourced.drop is not None:
-        return [Trace(sourced.drop.stage, "dropped", sourced.drop.code)]
+        return sourced, [Trace(sourced.drop.stage, "dropped", sourced.drop.code)]
+    changes = diff(event.payload, sourced.event.payload)
+    text = "" if source else "the source was removed meanwhile"
+    return sourced, [Trace("source", "changed" if changes else "passed", text=text, changes=changes)]
+
+
+def explain_destination(sourced: Sourced, destination: CompiledDestination, *, sent_s: float = 0.0) -> Explanation:
+    """Every stage that was asked, in order, and the requests exactly as they would be sent at `sent_s` (secrets not yet masked)."""
+    if sourced.drop is not None:
+        return Explanation((Trace(sourced.drop.stage, "dropped", sourced.drop.code),), sourced.drop)
     traces: list[Trace] = []
     for stage, check in GATES:
         drop = check(sourced.event, destination)
         if drop is not None:
-            return [*traces, Trace(stage, "dropped", drop.code)]
+            return Explanation((*traces, Trace(stage, "dropped", drop.code)), drop)
         traces.append(Trace(stage, "passed"))
     matching = match_subscriptions(sourced.event, destination)
     for compiled in destination.subscriptions:
-        subscription = compiled.subscription
         outcome = "matched" if any(compiled is match for match in matching) else "skipped"
-        traces.append(Trace("trigger", outcome, "", {"subscription": subscription.subscription_id, "trigger": subscription.trigger}))
+        subscription = compiled.subscription
+        traces.append(Trace("trigger", outcome, text=f"{subscription.subscription_id}: {subscription.trigger}"))
     if not matching:
-        return [*traces, Trace(NO_MATCH.stage, "dropped", NO_MATCH.code)]
+        return Explanation((*traces, Trace(NO_MATCH.stage, "dropped", NO_MATCH.code)), NO_MATCH)
+    planned = []
     for compiled in matching:
         unit = map_fields(sourced, compiled)
-        made: dict[str, Any] = {"subscription": unit.subscription_id, "action": compiled.action.slug}
+        plan = plan_unit(unit, destination, sent_s=sent_s)
+        planned.append(plan)
+        name = f"{unit.subscription_id}: {compiled.action.slug}"
         if unit.problem:
-            traces.append(Trace("mapping", "refused", unit.problem_code, made | {"problem": unit.problem}))
+            traces.append(Trace("mapping", "refused", unit.problem_code, f"{name}: {unit.problem}"))
         else:
-            traces.append(Trace("mapping", "mapped", "", made | {"fields": unit.fields}))
-    return traces
+            traces.append(Trace("mapping", "mapped", text=name, changes=() if _is_whole(unit) else diff(sourced.event.payload, unit.fields)))
+    return Explanation(tuple(traces), None, tuple(planned))
+
+
+def plan_unit(unit: Unit, destination: CompiledDestination, *, sent_s: float) -> Planned:
+    """What an attempt would ask, each question answered by an empty 200."""
+    action = unit.action
+    assert action is not None
+    if unit.problem:
+        return Planned(unit.subscription_id, action.slug, problem=unit.problem, code=unit.problem_code)
+    if action.perform is None:
+        return Planned(unit.subscription_id, action.slug, fields=unit.fields)
+    event = unit.event
+    delivery = Delivery(unit.fields, event, delivery_key(event.source_id, event.message_id), sent_s)
+    try:
+        performed = action.perform(destination.destination.settings, delivery)
+        asked = [performed] if isinstance(performed, Request) else rehearse(performed, [Response(200)] * STEPS_MAX)[1]
+    except (DeliveryError, PayloadError) as error:
+        return Planned(unit.subscription_id, action.slug, fields=unit.fields, problem=error.message, code=error.code)
+    except Exception as error:  # fence: a bug in an action is told like any other answer
+        return Planned(unit.subscription_id, action.slug, fields=unit.fields, problem=f"{type(error).__name__}: {error}", code="bug")
+    return Planned(unit.subscription_id, action.slug, tuple(asked), unit.fields)
+
+
+def diff(before: Any, after: Any) -> tuple[Change, ...]:
+    """What differs between two JSON values, at most CHANGES_MAX entries, in the order of the keys."""
+    found: list[Change] = []
+    if before is not after:
+        _diff(before, after, "", found)
+    return tuple(found[:CHANGES_MAX])
+
+
+def _is_whole(unit: Unit) -> bool:
+    """Whether the fields are the event itself: then there is nothing to compare."""
+    return any(value is unit.event.payload for value in unit.fields.values())
+
+
+def _diff(before: Any, after: Any, path: str, found: list[Change]) -> None:
+    if len(found) >= CHANGES_MAX or before == after:
+        return
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in (*before, *(key for key in after if key not in before)):
+            _diff(before.get(key), after.get(key), f"{path}.{key}" if path else str(key), found)
+    elif _are_lists(before, after) and len(before) == len(after):
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            _diff(old, new, f"{path}.{index}", found)
+    else:
+        found.append(Change(path, before, after))
+
+
+def _are_lists(before: Any, after: Any) -> bool:
+    return isinstance(before, Sequence) and isinstance(after, Sequence) and not isinstance(before, str) and not isinstance(after, str)

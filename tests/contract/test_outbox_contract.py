@@ -10,9 +10,9 @@ from relay.base.event import DELETED
 from relay.base.tasks import spawn
 from relay.errors import StoreError
 from relay.observe.tallies import TallyKey
-from relay.outbox.interface import DEAD, PARKED, RETRY, ROUTER, WHOLE, Appended, Attempt, Outcome, Selection, Settlement
+from relay.outbox.interface import DEAD, PARKED, RETRY, ROUTER, WHOLE, Appended, Attempt, Changed, Outcome, RefusedMessage, Selection, Settlement
 from relay.outbox.ledger import whole
-from relay.outbox.operations import EXPIRE_STEP, Keep
+from relay.outbox.operations import EXPIRE_STEP, REFUSED_A_GROUP, Keep
 from tests.contract.engines import ENGINES, HOUR_S, START_S, Engine, check_books, dead_seqs, event, filled, open_rows, stored
 
 S1 = frozenset({"s1"})
@@ -141,9 +141,10 @@ async def test_a_cancelled_caller_does_not_undo_an_append(engine: Engine) -> Non
 
 
 async def test_what_was_refused_is_counted_in_the_same_commit(engine: Engine) -> None:
-    key = TallyKey(MINUTE, "s1", "", "ingest", "too_deep", True)
-    await engine.outbox.append([event("a")], {key: 3})
-    await engine.outbox.append([], {key: 2})
+    key = TallyKey(MINUTE, "s1", "", "ingest", "too_deep", False)
+    refused = RefusedMessage("s1", "too_deep", int(START_S * 1000), "x")
+    await engine.outbox.append([event("a")], [refused] * 3)
+    await engine.outbox.append([], [refused] * 2)
     assert await engine.outbox.history.tallies(MINUTE, MINUTE + 1) == {key: 5}
     assert await engine.outbox.history.tallies(MINUTE + 1, MINUTE + 9) == {}
     assert engine.bare.totals.counts == {key[1:]: 5}
@@ -375,6 +376,60 @@ async def test_the_router_gets_fresh_events_from_memory_and_old_ones_from_the_lo
     outbox = await engine.reopen()
     claims, upto = await (await outbox.open(ROUTER)).read(1, 100)
     assert ([claim.seq for claim in claims], upto) == ([2, 3], 3)
+
+
+async def test_refused_messages_and_duplicates_are_kept_for_people(engine: Engine) -> None:
+    outbox, told = engine.outbox, []
+    engine.bare.on_refused = told.extend
+    await outbox.append([event("a")], [RefusedMessage("s1", "id_required", int(START_S * 1000), "bad", "group", body=b'{"type":"group"}')])
+    await outbox.append([event("a"), event("b")])
+    outbox = await engine.reopen()
+    bad, again = await outbox.history.refused()
+    assert (bad.refused_id, bad.code, bad.message_id, bad.payload) == (1, "id_required", "bad", {"type": "group"})
+    assert (again.refused_id, again.code, again.message_id, again.seq) == (2, "duplicate", "a", 1)
+    assert again.payload["event"] == "Clicked"
+    assert await outbox.history.refused(message_id="a") == [again]
+    assert await outbox.history.refused(refused_id=1) == [bad]
+    assert await outbox.history.refused(refused_id=9) == []
+    assert told == [bad, again]
+    counts = await outbox.history.tallies(MINUTE, MINUTE + 1)
+    assert counts == {TallyKey(MINUTE, "s1", "", "ingest", code, False): 1 for code in ("id_required", "duplicate")}
+
+
+async def test_a_flood_of_refused_messages_is_counted_but_not_all_kept(engine: Engine) -> None:
+    await engine.outbox.append([], [RefusedMessage("s1", "too_deep", int(START_S * 1000), f"m{i}") for i in range(500)])
+    assert len(await engine.outbox.history.refused(limit=1000)) == REFUSED_A_GROUP
+    assert sum((await engine.outbox.history.tallies(MINUTE, MINUTE + 1)).values()) == 500
+
+
+async def test_refused_messages_go_with_the_history_and_their_ids_are_not_used_again(engine: Engine) -> None:
+    outbox = engine.outbox
+    await outbox.append([], [RefusedMessage("s1", "too_deep", int(START_S * 1000), f"m{i}") for i in range(5)])
+    engine.clock.at_s += 100 * HOUR_S
+    await outbox.trim()
+    assert [one.refused_id for one in await outbox.history.refused()] == [5]
+    await outbox.append([], [RefusedMessage("s1", "too_deep", int(engine.clock.at_s * 1000), "new")])
+    assert [one.refused_id for one in await outbox.history.refused()] == [5, 6]
+
+
+async def test_a_person_hastens_a_retry_and_gives_up_what_waits(engine: Engine) -> None:
+    outbox = engine.outbox
+    await filled(outbox, 3)
+    await outbox.create("d", at=0)
+    consumer = await outbox.open("d")
+    changes: list[Changed] = []
+    engine.bare._consumers["d"].on_change = changes.append
+    later = START_S + 600
+    retry = Outcome("sub", RETRY, "500", 1, START_S, later)
+    await consumer.settle([scanned(1, retry), scanned(2, retry), scanned(3, Outcome(WHOLE, PARKED, "parked"))])
+    assert await outbox.hasten("d", [1, 3, 99]) == 1
+    assert changes[-1].due == ((1, "sub"),)
+    assert [row.due_s for _, row in await outbox.history.rows(1)] == [START_S]
+    assert await outbox.hasten("d", [1]) == 0
+    assert await outbox.abandon("d", [2, 3]) == 2
+    assert changes[-1].closed == ((2, "sub"), (3, WHOLE))
+    assert (await outbox.balance("d")).doors == {"discarded": 2}
+    assert (await outbox.depth("d")).pending == 1
 
 
 async def test_a_router_step_is_one_commit_of_cursor_tallies_and_derived_events(engine: Engine) -> None:

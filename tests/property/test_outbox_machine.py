@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from relay.observe.tallies import TallyKey
-from relay.outbox.interface import DEAD, PARKED, RETRY, ROUTER, WHOLE, Attempt, Outcome, Selection, Settlement
+from relay.outbox.interface import DEAD, PARKED, RETRY, ROUTER, WHOLE, Attempt, Outcome, RefusedMessage, Selection, Settlement
 from relay.outbox.ledger import whole
 from relay.outbox.operations import Keep
 from tests.contract.engines import HOUR_S, Engine, MemoryEngine, SqliteEngine, check_books, event
@@ -117,8 +116,8 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(what=st.lists(st.tuples(st.integers(0, 15), st.sampled_from(SOURCES), st.sampled_from(["u0", "u1"])), min_size=1, max_size=6))
     def append(self, what: list[tuple[int, str, str]]) -> None:
         events = [event(f"m{i}", source=source, user=user, at_s=self.now_s) for i, source, user in what]
-        key = TallyKey(int(self.now_s // 60), what[0][1], "", "ingest", "looped", True)
-        self.both(lambda outbox: outbox.append(events, {key: 1}))
+        refused = RefusedMessage(what[0][1], "looped", int(self.now_s * 1000))
+        self.both(lambda outbox: outbox.append(events, [refused]))
 
     @rule(name=names, back=near, span=st.integers(0, 8))
     def create(self, name: str, back: int, span: int) -> None:

@@ -70,7 +70,7 @@ class Console:
             finished = self.polls > 1
             progress = {"finished": finished, "held": False, "done": 5 if finished else 0, "total": 5, "pending": 0 if finished else 5}
             return {"jobs": [{"name": "orders#1", "destination": "orders", "doors": doors, "by": "cli", "started_s": 1.0} | progress]}
-        if path.startswith("events/"):
+        if path.startswith("events"):
             self.polls += 1
             return {"events": [story(self.end if self.polls > 2 else "pending")]} if self.polls > 1 else None
         return fixed.get((method, path))
@@ -84,9 +84,19 @@ def letter():
 
 
 def story(state):
-    attempt = {"job": "", "seq": 1, "attempt": 1, "result": state, "code": "404", "status": 404, "duration_ms": 2.0, "at_s": 3.0}
-    destination = {"slug": "orders", "type": "webhook", "state": state, "attempts": [attempt], "rows": []}
-    return {"seq": 1, "source": "web", "type": "track", "name": "E", "destinations": [destination]}
+    attempt = {
+        "job": "", "seq": 1, "subscription_id": "send-1", "attempt": 1, "result": state, "code": "404", "status": 404, "duration_ms": 2.0, "at_s": 3.0,
+        "version": 1,
+    }  # fmt: skip
+    destination = {
+        "slug": "orders", "type": "webhook", "state": state, "code": "404", "attempts": [attempt], "rows": [], "stages": [], "planned": [],
+        "why": "Given up.", "advice": "Look.",
+    }  # fmt: skip
+    sent_from = {"ip": "", "library": "", "user_agent": ""}
+    return {
+        "message_id": "m1", "seq": 1, "source": {"slug": "web"}, "type": "track", "name": "E", "destinations": [destination], "stages": [],
+        "user_id": "u1", "anonymous_id": "", "received_ms": 1000, "verdict": "accepted", "code": "", "meaning": "", "sent_from": sent_from,
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -260,12 +270,12 @@ async def test_send_to_an_unknown_source_matches_nothing(relay):
     assert "web" in err
 
 
-@pytest.mark.parametrize(("end", "code"), [("delivered", 0), ("dead", 5), ("settled", 0)])
+@pytest.mark.parametrize(("end", "code"), [("delivered", 0), ("dead", 5), ("filtered", 0)])
 async def test_send_waits_for_the_end_of_every_delivery(relay, console, end, code):
     console.end = end
     done, out, _ = await relay("send", "track", "--event", "E", "--user", "u", "--wait")
     assert done == code
-    assert f"  orders: {end}" in out
+    assert f" orders: {end}" in out
     assert "attempt 1" in out
 
 
@@ -282,3 +292,17 @@ async def test_doctor_includes_the_running_relay(relay, console):
     findings = json.loads(out)["findings"]
     assert {"state": "ok", "name": "relay", "detail": f"ready at {console.url}", "remedy": ""} in findings
     assert not [one for one in findings if one["name"] == "port"]
+
+
+async def test_why_prints_the_way_of_an_event(relay, console):
+    console.polls, console.end = 9, "dead"
+    done, out, _ = await relay("why", "m1")
+    assert (done, " orders: dead" in out, "why: Given up." in out) == (0, True, True)
+    done, out, _ = await relay("why", "m1", "--source", "web", "--json")
+    assert json.loads(out)["events"][0]["destinations"][0]["state"] == "dead"
+    assert console.asked[-1][1] == "/ui/api/events?message_id=m1&source=web"
+
+
+async def test_why_of_an_unknown_event_matches_nothing(relay, console):
+    done, out, _ = await relay("why", "never")
+    assert (done, out) == (4, "")

@@ -21,7 +21,7 @@ from relay.base.secret import Secret
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
 from relay.control.replay import Replays
-from relay.control.story import Stories
+from relay.control.why import Why
 from relay.database.database import Database
 from relay.errors import ConfigError, Place, Problem
 from relay.kit.definition import Definition
@@ -149,7 +149,7 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
     )  # fmt: skip
     api = ConsoleApi(
         ready=lambda: Ready("1.0", "http://127.0.0.1:8000", "http://127.0.0.1:8001", 1.0),
-        current=current, operations=operations, replays=replays, stories=Stories(outbox=outbox, current=current), publisher=publisher, tokens=tokens,
+        current=current, operations=operations, replays=replays, why=Why(outbox=outbox, current=current, clock=clock), publisher=publisher, tokens=tokens,
         clock=clock,
     )  # fmt: skip
 
@@ -221,7 +221,7 @@ async def test_roles_bound_what_a_token_may_do(console: Console) -> None:
     tokens = {role: (await console.post("tokens", {"name": f"{role}s", "role": role}, status=201))["token"] for role in Role}
     viewer, operator, admin = tokens[Role.VIEWER], tokens[Role.OPERATOR], tokens[Role.ADMIN]
     assert "canary" not in json.dumps(await console.get("sources", token=viewer))
-    assert "payload" not in (await console.get("events/m-1", token=viewer))["events"][0]
+    assert "payload" not in (await console.get("events?message_id=m-1", token=viewer))["events"][0]
     assert "wk_canary" in json.dumps(await console.get("sources", token=operator))
     for path in ("destinations/orders/hold", "destinations/orders/resume", "dead/resend", "dead/discard", "replay", "reload"):
         assert (await console.post(path, token=viewer, status=403))["error"]["code"] == "forbidden"
@@ -360,13 +360,13 @@ async def test_an_events_story_tells_each_destinations_part(console: Console) ->
     await settle(consumer, 2, RETRY, "ETIMEDOUT")
     states = {}
     for number in (1, 2, 3):
-        told = (await console.get(f"events/m-{number}"))["events"][0]
+        told = (await console.get(f"events?message_id=m-{number}"))["events"][0]
         states[number] = told["destinations"][0]["state"]
-        assert (told["seq"], told["source"], told["payload"]["event"]) == (number, "web", "Ordered")
+        assert (told["seq"], told["source"]["slug"], told["payload"]["event"]) == (number, "web", "Ordered")
     assert states == {1: "delivered", 2: "retry", 3: "pending"}
-    second = (await console.get("events/m-2"))["events"][0]["destinations"][0]
+    second = (await console.get("events?message_id=m-2"))["events"][0]["destinations"][0]
     assert (second["attempts"][0]["code"], second["rows"][0]["state"], second["rows"][0]["due_s"] > 0) == ("ETIMEDOUT", "retry", True)
-    await console.get("events/never", status=404)
+    await console.get("events?message_id=never", status=404)
 
 
 async def test_a_reload_makes_a_version_and_tells_the_actors(console: Console) -> None:

@@ -13,7 +13,7 @@ from relay.kit.request import Request
 from relay.pipeline.compiled import CompiledDestination, compile_workspace
 from relay.pipeline.decision import Drop, Sourced, Unit
 from relay.pipeline.destination_side import destination_side
-from relay.pipeline.explain import explain_destination
+from relay.pipeline.explain import diff, explain_destination
 from relay.pipeline.source_side import source_side
 from relay.workspace.model import Destination, Subscription, Workspace
 
@@ -197,7 +197,7 @@ def test_a_sink_takes_batches_of_everything() -> None:
     ],
 )
 def test_an_explanation_ends_as_the_event_did(given: Sourced, compiled: CompiledDestination, last: tuple[str, str, str]) -> None:
-    traces = explain_destination(given, compiled)
+    traces = explain_destination(given, compiled).traces
     result = destination_side(given, compiled)
     assert (traces[-1].stage, traces[-1].outcome, traces[-1].code) == last
     if isinstance(result, Drop):
@@ -207,7 +207,15 @@ def test_an_explanation_ends_as_the_event_did(given: Sourced, compiled: Compiled
 
 def test_an_explanation_tells_of_every_subscription() -> None:
     page = Subscription("p", "P", "one", 'type = "page"', {})
-    traces = explain_destination(sourced(), destination(TRACK, page))
-    told = [(trace.stage, trace.outcome, trace.changed.get("subscription")) for trace in traces[3:]]
+    explained = explain_destination(sourced(), destination(TRACK, page))
+    told = [(trace.stage, trace.outcome, trace.text.partition(":")[0]) for trace in explained.traces[3:]]
     assert told == [("trigger", "matched", "track"), ("trigger", "skipped", "p"), ("mapping", "mapped", "track")]
-    assert traces[-1].changed["fields"]["data"]["event"] == "Paid"
+    assert explained.planned[0].fields["data"]["event"] == "Paid"
+
+
+def test_a_diff_names_each_value_that_differs() -> None:
+    before = {"a": 1, "b": {"c": [1, 2], "d": "x"}, "gone": True, "same": {"deep": [1]}}
+    after = {"a": 2, "b": {"c": [1, 3], "d": "x"}, "new": None, "same": {"deep": [1]}, "list": [1]}
+    assert [(one.path, one.before, one.after) for one in diff(before, after)] == [
+        ("a", 1, 2), ("b.c.1", 2, 3), ("gone", True, None), ("list", None, [1])
+    ]  # fmt: skip

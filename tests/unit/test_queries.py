@@ -22,6 +22,11 @@ CLAIMS = {
     "received_at": [f"SEARCH {LOG} (rowid>?)"],
     "delete_log": [f"SEARCH {LOG} (rowid=?)", f"SEARCH {LOG} (rowid<?)", "SEARCH row USING COVERING INDEX row_seq (seq=?)"],
     "known": [f"SEARCH dedup_{i} USING INTEGER PRIMARY KEY (rowid=?)" for i in range(3)],
+    "next_refused": ["SEARCH refused"],
+    "refused_at": ["SEARCH refused USING INTEGER PRIMARY KEY (rowid=?)"],
+    "refused_of": ["SEARCH refused USING INDEX refused_message (message_id=?)"],
+    "refused_newest": ["SCAN refused"],
+    "delete_refused": ["SEARCH refused USING INTEGER PRIMARY KEY (rowid"],
     "get_meta": ["SEARCH meta USING INDEX sqlite_autoindex_meta_1 (key=?)"],
     "source_ids": ["SCAN tally", "SCAN log"],
     "cursor": [f"SEARCH {CURSOR} (name=?)"],
@@ -42,7 +47,7 @@ CLAIMS = {
     "tallies": [f"SEARCH {TALLY} (minute>? AND minute<?)"],
     "delete_tallies_before": [f"SEARCH {TALLY} (minute<?)"],
 }
-WRITES = {"insert_log", "set_meta", "put_cursor", "put_row", "write_journal", "count"}
+WRITES = {"insert_log", "set_meta", "put_cursor", "put_row", "write_journal", "count", "keep_refused"}
 """They look nothing up but the key of what they write."""
 SCANNED = {
     "source_ids": {"tally", "log"},
@@ -50,9 +55,10 @@ SCANNED = {
     "delete_dead_before": {"cursor"},
     "journal_of": {"cursor"},
     "delete_journal_before": {"journal"},
+    "refused_newest": {"refused"},
 }
 """Tables that may be read from their first row on: small, or bounded by a LIMIT."""
-TABLES = {"log", "row", "cursor", "journal", "tally", "meta", "dedup_0", "dedup_1", "dedup_2"}
+TABLES = {"log", "row", "cursor", "journal", "tally", "meta", "dedup_0", "dedup_1", "dedup_2", "refused"}
 
 
 @pytest.fixture(scope="module")

@@ -85,16 +85,21 @@ CREATE TABLE tally (
   PRIMARY KEY (minute, source, destination, stage, code, first)
 ) STRICT, WITHOUT ROWID;
 
--- outbox: refused messages and duplicates, for people; bounded by id.
+-- outbox: refused messages and duplicates, for people; bounded by id. seq: of the event that a duplicate repeats, else 0.
 CREATE TABLE refused (
   id INTEGER PRIMARY KEY,
   source TEXT NOT NULL,
-  message_id TEXT,
+  message_id TEXT NOT NULL,
   code TEXT NOT NULL,
-  type TEXT,
-  name TEXT,
-  received_ms INTEGER NOT NULL
+  type TEXT NOT NULL,
+  name TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  anonymous_id TEXT NOT NULL,
+  received_ms INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  body BLOB NOT NULL
 ) STRICT;
+CREATE INDEX refused_message ON refused (message_id);         -- the story of one message
 
 -- workspace: the stored part of each version; the highest is in use.
 CREATE TABLE workspace (

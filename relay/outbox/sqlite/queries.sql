@@ -36,6 +36,31 @@ SELECT seq, received_ms FROM log WHERE seq >= :seq ORDER BY seq LIMIT 1
 DELETE FROM log WHERE seq IN (
   SELECT seq FROM log WHERE seq <= :upto AND NOT EXISTS (SELECT 1 FROM row WHERE row.seq = log.seq) ORDER BY seq LIMIT :limit)
 
+-- name: next_refused
+SELECT coalesce(max(id), 0) + 1 FROM refused
+
+-- name: keep_refused
+INSERT INTO refused (id, source, message_id, code, type, name, user_id, anonymous_id, received_ms, seq, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: refused_at
+-- refused primary key.
+SELECT id, source, message_id, code, type, name, user_id, anonymous_id, received_ms, seq, body FROM refused WHERE id = :id
+
+-- name: refused_of
+-- refused_message.
+SELECT id, source, message_id, code, type, name, user_id, anonymous_id, received_ms, seq, body
+FROM refused WHERE message_id = :message_id ORDER BY id DESC LIMIT :limit
+
+-- name: refused_newest
+-- refused primary key, backwards.
+SELECT id, source, message_id, code, type, name, user_id, anonymous_id, received_ms, seq, body FROM refused ORDER BY id DESC LIMIT :limit
+
+-- name: delete_refused
+-- refused primary key: ids grow with time.
+DELETE FROM refused WHERE id IN (
+  SELECT id FROM refused WHERE id < (SELECT max(id) FROM refused) AND (received_ms < :before_ms OR id <= (SELECT max(id) FROM refused) - :keep)
+  ORDER BY id LIMIT 1000)
+
 -- name: known
 -- dedup primary keys, one look-up per hash and generation.
 SELECT hash, seq FROM dedup_0 WHERE hash IN (SELECT value FROM json_each(:hashes))

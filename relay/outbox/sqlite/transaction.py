@@ -7,7 +7,7 @@ from typing import Any
 from relay.base.event import Event
 from relay.base.jsonio import dumps, loads
 from relay.observe.tallies import Tally, TallyKey
-from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, Row, Selection
+from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, RefusedMessage, Row, Selection
 from relay.outbox.sqlite.statements import SQL
 
 INSERT_ROWS = 256
@@ -34,6 +34,11 @@ def _row(values: Sequence[Any]) -> Row:
 def _cursor(values: Sequence[Any]) -> Cursor:
     name, start, pos, ahead, end, epoch, extra, skipped, late, doors, state = values
     return Cursor(name, start, pos, int.from_bytes(ahead, "little"), end, epoch, extra, skipped, late, loads(doors), loads(state))
+
+
+def _refused(values: Sequence[Any]) -> RefusedMessage:
+    number, source, message_id, code, kind, name, user_id, anonymous_id, received_ms, seq, body = values
+    return RefusedMessage(source, code, received_ms, message_id, kind, name, user_id, anonymous_id, body, seq, number)
 
 
 class SqliteTransaction:
@@ -112,6 +117,28 @@ class SqliteTransaction:
 
     def source_ids(self) -> list[str]:
         return [source for (source,) in self._execute(SQL["source_ids"])]
+
+    # refused
+
+    def keep_refused(self, messages: Sequence[RefusedMessage]) -> int:
+        first: int = self._execute(SQL["next_refused"]).fetchone()[0]
+        for number, one in enumerate(messages, first):
+            self._execute(
+                SQL["keep_refused"],
+                (
+                    number, one.source_id, one.message_id, one.code, one.type, one.name, one.user_id, one.anonymous_id, one.received_ms,
+                    one.seq, one.body,
+                ),
+            )  # fmt: skip
+        return first
+
+    def refused(self, refused_id: int, message_id: str, limit: int) -> list[RefusedMessage]:
+        which = "refused_at" if refused_id else "refused_of" if message_id else "refused_newest"
+        rows = self._execute(SQL[which], {"id": refused_id, "message_id": message_id, "limit": limit}).fetchall()
+        return [_refused(row) for row in reversed(rows)]
+
+    def delete_refused(self, received_ms: int, keep: int) -> None:
+        self._execute(SQL["delete_refused"], {"before_ms": received_ms, "keep": keep})
 
     # dedup
 

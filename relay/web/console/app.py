@@ -13,7 +13,7 @@ from relay.base.clock import Clock
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
 from relay.control.replay import Replays
-from relay.control.story import Stories
+from relay.control.why import Why
 from relay.errors import ConfigError, Overloaded, Problem, RequestError, StoreError
 from relay.pipeline.compiled import Current
 from relay.web.auth import Gate, Handler, allowed
@@ -57,7 +57,7 @@ class ConsoleApi:
         current: Current,
         operations: Operations,
         replays: Replays,
-        stories: Stories,
+        why: Why,
         publisher: Publisher,
         tokens: TokenStore,
         clock: Clock,
@@ -73,7 +73,7 @@ class ConsoleApi:
             *parts,
             DestinationRoutes(operations, current),
             DeadRoutes(operations, replays),
-            EventRoutes(stories),
+            EventRoutes(why, operations, replays),
             TokenRoutes(tokens, clock),
         )
 

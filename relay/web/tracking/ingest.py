@@ -19,7 +19,6 @@ from relay.base.event import TYPES
 from relay.base.ids import new_message_id
 from relay.errors import Overloaded, RequestError, StoreError
 from relay.observe.facts import Fact, RequestRefused
-from relay.observe.tallies import Tally, TallyKey
 from relay.outbox.interface import Appended, Outbox
 from relay.pipeline.compiled import CompiledSource, Current
 from relay.pipeline.decision import Refusal
@@ -29,6 +28,7 @@ from relay.web.server import Proxies
 from relay.web.tracking.body import parse_object, read_bytes
 from relay.web.tracking.browser import BrowserRoutes
 from relay.web.tracking.pixel import PIXEL_HEADERS, TRANSPARENT_GIF, pixel_message
+from relay.web.tracking.refused import records_of
 
 log = structlog.get_logger("relay.web")
 
@@ -201,7 +201,7 @@ class TrackingApi:
         )
         taken: Sequence[Appended] = ()
         if events or refused:
-            taken = await self._outbox.append(events, _tally(refused, source.source.source_id, received_ms) if refused else None)
+            taken = await self._outbox.append(events, records_of(refused, messages, source.source.source_id, received_ms) if refused else ())
         return refused, taken
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
@@ -264,11 +264,3 @@ def _basic_user(text: str) -> str:
         return base64.b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")[0]
     except (binascii.Error, ValueError):
         return ""
-
-
-def _tally(refused: list[Refusal], source_id: str, received_ms: int) -> Tally:
-    counts: Tally = {}
-    for refusal in refused:
-        key = TallyKey(received_ms // 60_000, source_id, "", "ingest", refusal.code, False)
-        counts[key] = counts.get(key, 0) + 1
-    return counts

@@ -1,0 +1,171 @@
+"""Every ending an event can have, on a real relay: its story names the right state, stage and code, and `relay why` tells the same."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay.access.operator import SIGNAL
+from relay.cli.output import Output
+from relay.cli.why import print_story
+from tests.support.app import Running, running, source, webhook
+from tests.support.receiver import Receiver, answer, reset
+from tests.support.waiting import eventually
+
+TRACK = {"action": "send", "trigger": 'type = "track"'}
+
+
+async def story(relay: Running, message_id: str) -> dict[str, Any]:
+    stories = await relay.app.why.by_message(message_id)
+    assert stories, message_id
+    return stories[-1]
+
+
+async def at(relay: Running, message_id: str, slug: str) -> dict[str, Any]:
+    return next(one for one in (await story(relay, message_id))["destinations"] if one["slug"] == slug)
+
+
+async def ends(relay: Running, message_id: str, slug: str, state: str) -> dict[str, Any]:
+    async def ended() -> Any:
+        told = await at(relay, message_id, slug)
+        assert told["state"] == state, told
+        return told
+
+    return await eventually(ended, 10)
+
+
+@pytest.fixture
+async def receiver():
+    async with Receiver() as receiver:
+        yield receiver
+
+
+async def test_every_ending_is_told_with_its_code(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.by_path = {"/sick": answer(503), "/gone": answer(404, body=b"no such hook"), "/shut": answer(401)}
+    config = "".join(
+        (
+            source(),
+            source("app"),
+            webhook("good", receiver, TRACK, sources=["web"]),
+            webhook("sick", receiver, TRACK, sources=["web"], first_delay_s=600, max_delay_s=600),
+            webhook("gone", receiver, TRACK, sources=["web"]),
+            webhook("shut", receiver, TRACK, sources=["web"]),
+            webhook("off", receiver, sources=["web"], enabled=False),
+            webhook("pages", receiver, {"action": "send", "trigger": 'type = "page"'}, sources=["web"]),
+            webhook("broken", receiver, {"action": "send", "trigger": 'type = "track"', "fields": {"headers": "text"}}, sources=["web"]),
+            webhook("apps", receiver, TRACK, sources=["app"]),
+        )
+    )
+    async with running(config, tmp_path) as relay:
+        event = relay.event("u1") | {"integrations": {"apps": False}}
+        assert await relay.send([event]) == 200
+        first = event["messageId"]
+        good = await ends(relay, first, "good", "delivered")
+        assert (good["why"][:23], good["attempts"][0]["status"], good["rows"]) == ("Delivered on attempt 1:", 200, [])
+        assert json.loads(good["planned"][0]["body"])["event"] == "Tested"
+        sick = await ends(relay, first, "sick", "retry")
+        assert (sick["code"], sick["rows"][0]["detail"]["response"]["status"], sick["next_s"] > 0) == ("503", 503, True)
+        assert sick["rows"][0]["until_s"] > sick["next_s"]
+        parked = await relay.track("u1")
+        assert (await ends(relay, parked, "sick", "parked"))["code"] == "parked"
+        gone = await ends(relay, first, "gone", "dead")
+        assert (gone["code"], gone["rows"][0]["detail"]["response"]["body"]) == ("404", "no such hook")
+        assert "HTTP 404" in gone["why"]
+        shut = await ends(relay, first, "shut", "held")
+        assert (shut["code"], bool(shut["advice"])) == ("credentials", True)
+        for slug, state, code in (
+            ("off", "filtered", "destination_disabled"),
+            ("pages", "filtered", "NO_MATCHING_MAPPING"),
+            ("broken", "dead", "PAYLOAD_VALIDATION_FAILED"),
+        ):
+            told = await ends(relay, first, slug, state)
+            assert (told["code"], told["stages"][-1]["code"]) == (code, code)
+        assert (await at(relay, first, "apps"))["state"] == "skipped"
+        whole = await story(relay, first)
+        assert (whole["verdict"], [stage["stage"] for stage in whole["stages"]]) == (
+            "accepted", ["received", "validated", "normalized", "stored", "source"],
+        )  # fmt: skip
+
+
+async def test_a_switch_in_the_event_is_named(receiver: Receiver, tmp_path: Path) -> None:
+    async with running(source() + webhook("orders", receiver), tmp_path) as relay:
+        event = relay.event("u1") | {"integrations": {"orders": False}}
+        await relay.send([event])
+        told = await ends(relay, event["messageId"], "orders", "filtered")
+        assert (told["code"], told["stages"][-1]["stage"]) == ("FILTERED_BY_INTEGRATIONS_OBJECT", "integrations")
+
+
+async def test_a_delivery_after_a_retry_shows_both_attempts(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.script(reset(), answer(500))
+    async with running(source() + webhook("orders", receiver), tmp_path) as relay:
+        told = await ends(relay, await relay.track("u1"), "orders", "delivered")
+        assert [(one["attempt"], one["result"], one["code"]) for one in told["attempts"]] == [
+            (1, "retry", "ECONNRESET"), (2, "retry", "500"), (3, "delivered", "delivered"),
+        ]  # fmt: skip
+
+
+async def test_refused_messages_and_duplicates_have_a_story(receiver: Receiver, tmp_path: Path) -> None:
+    async with running(source() + webhook("orders", receiver), tmp_path) as relay:
+        first = await relay.track("u1")
+        bad = {"type": "track", "userId": "u1", "messageId": "bad-1", "properties": {"password": "hush"}}
+        assert await relay.send([bad, relay.event("u1") | {"messageId": first}]) == 200
+        rejected = await story(relay, "bad-1")
+        assert (rejected["verdict"], rejected["code"], rejected["event_id"], rejected["payload"]["properties"]) == (
+            "rejected", "event_not_defined", "r1", {"password": "•••"},
+        )  # fmt: skip
+        assert rejected["stages"][-1]["outcome"] == "dropped"
+        original, again = await relay.app.why.by_message(first)
+        assert (original["verdict"], again["verdict"], again["original_event_id"]) == ("accepted", "duplicate", original["event_id"])
+        assert await relay.app.why.by_id("r1") == rejected
+        for unknown in ("e99", "r99", "x1", "e", "e-1", "e1x", "e²", ""):
+            assert await relay.app.why.by_id(unknown) is None
+
+
+async def test_a_person_retries_and_gives_up_one_event(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.script(answer(503), answer(400), answer(503), answer(200), answer(200))
+    async with running(source() + webhook("orders", receiver, first_delay_s=600, max_delay_s=600), tmp_path) as relay:
+        late, dead, lost = [await relay.track(f"u{number}") for number in range(3)]
+        await ends(relay, late, "orders", "retry")
+        await ends(relay, dead, "orders", "dead")
+        await ends(relay, lost, "orders", "retry")
+        operations = relay.app.operations
+        seqs = {name: (await story(relay, name))["seq"] for name in (late, dead, lost)}
+        assert await operations.retry_now("orders", seqs[late], SIGNAL) == 1
+        await ends(relay, late, "orders", "delivered")
+        assert await operations.retry_now("orders", seqs[dead], SIGNAL) == 1
+        await ends(relay, dead, "orders", "delivered")
+        assert await operations.give_up("orders", seqs[lost], SIGNAL) == 1
+        assert (await relay.doors("orders"))["discarded"] == 1
+        assert await operations.give_up("orders", seqs[lost], SIGNAL) == 0
+
+
+async def test_a_dry_run_shows_the_request_and_a_real_one_sends_the_event_again(receiver: Receiver, tmp_path: Path) -> None:
+    config = source() + webhook("orders", receiver, settings={"shared_secret": "hush-hush"})
+    async with running(config, tmp_path) as relay:
+        message_id = await relay.track("u1")
+        await relay.settled("orders")
+        told = await story(relay, message_id)
+        rehearsed = await relay.app.why.rehearse(told["event_id"], "orders")
+        (request,) = rehearsed["planned"]
+        assert (request["method"], request["headers"]["X-Signature"], "hush-hush" in json.dumps(rehearsed)) == ("POST", "•••", False)
+        assert receiver.count == 1
+        await relay.app.replays.one("orders", told["seq"], SIGNAL)
+        await eventually(lambda: receiver.count == 2)
+        assert receiver.bodies[1]["context"]["replay"] is True
+        assert receiver.bodies[1]["messageId"] == message_id
+
+
+async def test_the_terminal_tells_the_same(receiver: Receiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    receiver.default = answer(404, body=b"no\x1b[31m such hook")
+    async with running(source() + webhook("orders", receiver), tmp_path) as relay:
+        message_id = await relay.track("u1", "Bought\x1b[2J")
+        await ends(relay, message_id, "orders", "dead")
+        print_story(await story(relay, message_id), Output(), show_requests=True)
+        text = capsys.readouterr().out
+        assert "\x1b" not in text
+        assert "orders: dead  404" in text
+        assert "attempt 1: dead HTTP 404" in text
+        assert "would send POST" in text
+        await asyncio.sleep(0)
