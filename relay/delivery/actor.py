@@ -365,7 +365,7 @@ class Actor:
         self._means.observer.emit(
             DeliveryAttempted(
                 self._model.slug, item.source_id, unit.event.message_id, self._model.type, action, attempts, result, verdict.status, code,
-                verdict.duration_ms,
+                verdict.duration_ms, None if item.foreign else now_s - unit.event.received_ms / 1000,
             )
         )  # fmt: skip
         item.left -= 1

@@ -44,7 +44,8 @@ class Fact(Protocol):
 class DeliveryAttempted(NamedTuple):
     """One attempt, of one entry or of a batch. A named tuple: the one fact made per event, and four times cheaper to make.
 
-    `outcome`: a door, `retry`, or `hold` (the verdict was about the destination).
+    `outcome`: a door, `retry`, or `hold` (the verdict was about the destination). `latency_s`: since the event was received; None: it
+    was sent again or replayed, so its age says nothing.
     """
 
     destination: str
@@ -57,6 +58,7 @@ class DeliveryAttempted(NamedTuple):
     status: int | None
     code: str
     duration_ms: float
+    latency_s: float | None = None
     entries: int = 1
 
     @property
@@ -64,11 +66,15 @@ class DeliveryAttempted(NamedTuple):
         return "debug" if self.outcome == DELIVERED else "warning" if self.outcome == DEAD else "info"
 
     def line(self) -> tuple[str, dict[str, Any]]:
-        return "delivery.attempted", {**self._asdict(), "duration_ms": round(self.duration_ms, 1)}
+        keys = self._asdict()
+        del keys["latency_s"]
+        return "delivery.attempted", {**keys, "duration_ms": round(self.duration_ms, 1)}
 
     def measure(self, counters: Counters) -> None:
         counters.count("relay_attempts_total", self.destination, self.outcome)
         counters.observe("relay_attempt_duration_seconds", self.duration_ms / 1000, self.destination)
+        if self.outcome == DELIVERED and self.latency_s is not None:
+            counters.observe("relay_delivery_latency_seconds", max(0.0, self.latency_s), self.destination)
 
 
 class RequestAccepted(NamedTuple):

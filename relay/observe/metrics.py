@@ -35,9 +35,11 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "relay_live_viewers": ("Who watches the live events.", ()),
 }
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
+_AGES: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 HISTOGRAMS: Final[dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]]] = {
     "relay_ingest_request_duration_seconds": ("From the request's head to the answer after the commit.", (), _SECONDS),
     "relay_attempt_duration_seconds": ("Duration of one attempt.", ("destination",), _SECONDS),
+    "relay_delivery_latency_seconds": ("From received to delivered; not of what was sent again or replayed.", ("destination",), _AGES),
     "relay_outbox_commit_duration_seconds": ("Duration of one commit.", (), (0.0005, 0.001, 0.0025, *_SECONDS)),
     "relay_outbox_commit_rows": ("Rows written in one commit.", (), (1.0, 10.0, 100.0, 1000.0, 10000.0)),
 }

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from relay.access.operator import SIGNAL
 from relay.base.ids import delivery_key
+from relay.control.replay import ReplaySpec
+from relay.observe.metrics import Snapshot
 from tests.support.app import Running, running, source, table, webhook
 from tests.support.receiver import Receiver, stall
 from tests.support.waiting import eventually
@@ -42,6 +45,15 @@ async def test_the_minimal_file_delivers_each_track_event_as_signed_json(tmp_pat
         body = request.json
         assert (body["messageId"], body["userId"], body["event"], body["properties"]) == (message_id, "u1", "Bought", {"price": 3.5})
         assert await relay.doors("orders") == {"delivered": 1, "filtered": 1}
+
+
+async def test_the_time_from_received_to_delivered_is_measured_and_a_replay_is_left_out(tmp_path: Path) -> None:
+    async with Receiver() as receiver, running(source() + webhook("hook", receiver), tmp_path) as relay:
+        await relay.track_many(3)
+        await relay.settled("hook")
+        await relay.app.replays.start(ReplaySpec("hook", 0), SIGNAL)
+        await eventually(lambda: receiver.count == 6)
+        assert 'relay_delivery_latency_seconds_count{destination="hook"} 3.0' in relay.app.metrics.render(Snapshot()).decode()
 
 
 async def test_standard_webhooks_carry_an_id_that_follows_from_the_event(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def samples(metrics: Metrics, snapshot: Snapshot = EVERYTHING) -> dict[tuple[str
 def test_facts_are_counted() -> None:
     metrics = Metrics(Totals(), version="1.2.3")
     observer = Observer(metrics)
-    for outcome in ("delivered", "delivered", "retry"):
-        observer.emit(DeliveryAttempted("orders", "web", "m", "webhook", "send", 1, outcome, 200, "", 30.0))
+    for outcome, latency_s in (("delivered", 0.3), ("delivered", None), ("retry", 0.1), ("delivered", 20_000.0)):
+        observer.emit(DeliveryAttempted("orders", "web", "m", "webhook", "send", 1, outcome, 200, "", 30.0, latency_s))
     observer.emit(RequestRefused(401, "unauthorized"))
     observer.emit(ActorCrashed("orders", 1.0))
     observer.emit(ConfigReloaded(7))
@@ -42,11 +42,12 @@ def test_facts_are_counted() -> None:
     observer.committed(0.002, 20)
     told = samples(metrics)
     assert told["relay_build_info", ("1.2.3",)] == 1
-    assert told["relay_attempts_total", ("orders", "delivered")] == 2
+    assert told["relay_attempts_total", ("orders", "delivered")] == 3
     assert told["relay_attempts_total", ("orders", "retry")] == 1
-    assert told["relay_attempt_duration_seconds_count", ("orders",)] == 3
-    assert told["relay_attempt_duration_seconds_bucket", ("orders", "0.05")] == 3
+    assert told["relay_attempt_duration_seconds_count", ("orders",)] == 4
+    assert told["relay_attempt_duration_seconds_bucket", ("orders", "0.05")] == 4
     assert told["relay_attempt_duration_seconds_bucket", ("orders", "0.025")] == 0
+    assert [told["relay_delivery_latency_seconds_bucket", ("orders", bound)] for bound in ("0.25", "0.5", "14400.0", "+Inf")] == [0, 1, 1, 2]
     assert told["relay_ingest_requests_total", ("", "4xx")] == 1
     assert told["relay_ingest_requests_total", ("web", "2xx")] == 1
     assert told["relay_events_deduplicated_total", ("web",)] == 2
@@ -60,7 +61,7 @@ def test_facts_are_counted() -> None:
 def test_every_metric_is_moved_by_something() -> None:
     metrics = Metrics(Totals(), version="1")
     observer = Observer(metrics)
-    observer.emit(DeliveryAttempted("orders", "web", "m", "webhook", "send", 1, "delivered", 200, "", 30.0))
+    observer.emit(DeliveryAttempted("orders", "web", "m", "webhook", "send", 1, "delivered", 200, "", 30.0, 0.3))
     observer.emit(RequestAccepted("web", 512, 0.004, entries=1, duplicates=1))
     observer.emit(DestinationHeld("orders", "relay", "credentials", 401))
     observer.emit(BreakerChanged("orders", "open"))
