@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from relay.base.chance import Chance
 from relay.base.clock import Clock
 from relay.base.tasks import settle_now, spawn
-from relay.delivery.attempt import Answer, attempt, attempt_sink
+from relay.delivery.attempt import Answer, attempt, attempt_sink, detail_of
 from relay.delivery.batches import Batches
 from relay.delivery.board import Board
 from relay.delivery.breaker import Gate
@@ -25,7 +25,7 @@ from relay.kit.request import Transport
 from relay.kit.sink import Sink
 from relay.observe.facts import DeliveryAttempted
 from relay.observe.observer import Observer
-from relay.outbox.interface import PARKED, RETRY, WHOLE, Attempt, Changed, Claim, Consumer, Outcome, Row, Settlement
+from relay.outbox.interface import PARKED, RETRY, WHOLE, Attempt, Changed, Claim, Consumer, HeldAttempt, Outcome, Row, Settlement
 from relay.outbox.ledger import whole
 from relay.pipeline.compiled import CompiledDestination
 from relay.pipeline.decision import Drop, Sourced, Unit
@@ -356,11 +356,13 @@ class Actor:
         if outcome is not None:
             item.results.append(outcome)
         result, code = (outcome.result, outcome.code) if outcome else ("hold", verdict.code)
-        self._board.streams[item.stream].attempts.append(
-            Attempt(
-                item.seq, unit.subscription_id, attempts, result, code, verdict.status, round(verdict.duration_ms, 2), now_s, self.destination.version
-            )
+        line = Attempt(
+            item.seq, unit.subscription_id, attempts, result, code, verdict.status, round(verdict.duration_ms, 2), now_s, self.destination.version
         )
+        if outcome is None and answer is not None:  # it leaves no row that could keep what was said
+            line = held = HeldAttempt(*line)
+            held.detail = detail_of(answer, verdict)
+        self._board.streams[item.stream].attempts.append(line)
         action = unit.action.slug if unit.action else ""
         self._means.observer.emit(
             DeliveryAttempted(

@@ -1,5 +1,6 @@
 """The one place that takes facts: each becomes its log line and its counts, in that one call."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -16,10 +17,14 @@ class Observer:
         self._counters = counters
         self._printed = {name for name, rank in _RANKS.items() if rank >= _RANKS[level]}
         self._log = log or structlog.get_logger("relay.observe")
+        self.listeners: list[Callable[[Fact], None]] = []
+        """Hear every fact, after it was counted; they must be quick and must not raise."""
 
     def emit(self, fact: Fact) -> None:
         """Report one fact."""
         fact.measure(self._counters)
+        for listener in self.listeners:
+            listener(fact)
         level = fact.level
         if level in self._printed:
             name, keys = fact.line()

@@ -12,7 +12,7 @@ class TallyKey(NamedTuple):
     source_id: str
     destination_id: str
     stage: str
-    """`ingest`, `source`, or the door: `delivered filtered blocked dead expired discarded`, and `retry` (not a door)."""
+    """`ingest` (refused, or a duplicate), `source`, or the door: `delivered filtered blocked dead expired discarded`, and `retry` (not a door)."""
     code: str
     first: bool
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from relay.base.clock import Clock
+from relay.base.codes import Door
 from relay.base.event import Event
+from relay.observe.latency import Latency
 from relay.observe.tallies import Tally, Totals
 from relay.outbox import operations
 from relay.outbox.interface import (
@@ -26,10 +28,14 @@ from relay.outbox.interface import (
     Cursor,
     Depth,
     History,
+    OnSettled,
     Past,
     Pressure,
     RefusedMessage,
     Row,
+    Sample,
+    SampleGroup,
+    Seen,
     Selection,
     Settlement,
 )
@@ -41,6 +47,9 @@ T = TypeVar("T")
 FRESH_EVENTS = 8_192
 """Events kept in memory between their commit and the router; beyond it the router reads the log."""
 PAGE = 500
+SEEN_PAGE = 1_000
+FOLDS = 50
+"""Most folds in one step of the roll-up; each is a commit of its own."""
 
 
 class Store(Protocol):
@@ -107,6 +116,7 @@ class LedgerOutbox:
         self.history: History = LedgerHistory(store)
         self.on_append: Callable[[int], None] | None = None
         self.on_refused: Callable[[Sequence[RefusedMessage]], None] | None = None
+        self.on_settled: list[OnSettled] = []
         self.reserve = ""
         """Why ingest is closed although writing works (disk reserve, budget); set by the upkeep."""
 
@@ -244,14 +254,14 @@ class LedgerOutbox:
     async def discard(self, name: str, which: Selection) -> int:
         return await self._write(lambda tx: operations.discard(tx, name, which))
 
-    async def expire(self, name: str, upto: int, sources: frozenset[str]) -> int:
+    async def expire(self, name: str, upto: int, sources: frozenset[str], *, door: Door = Door.EXPIRED, code: str = "expired") -> int:
         now_s = self._clock.now()
 
         def effect(result: tuple[int, Tally, Changed]) -> None:
             self.totals.add(result[1])
             self._tell(name, result[2])
 
-        count, _, _ = await self._write(lambda tx: operations.expire(tx, name, upto, sources, now_s), effect)
+        count, _, _ = await self._write(lambda tx: operations.expire(tx, name, upto, sources, now_s, door, code), effect)
         return count
 
     async def remove(self, name: str, sources: frozenset[str] = frozenset()) -> None:
@@ -288,6 +298,19 @@ class LedgerOutbox:
         """Drop the oldest generation of dedup keys; at most once in 12 h."""
         await self._write(lambda tx: tx.rotate())
 
+    async def measured(self, latency: Latency, samples: Sequence[Sample]) -> None:
+        await asyncio.shield(self._store.submit(lambda tx: operations.measured(tx, latency, samples), sheds=True))
+
+    async def roll_up(self) -> int:
+        """Planned on the read connection, so that a round with nothing to do costs the writer nothing."""
+        now_minute = int(self._clock.now() // 60)
+        for done in range(FOLDS):
+            fold = await self._store.read(lambda tx: operations.plan_roll_up(tx, now_minute))
+            if fold is None:
+                return done
+            await asyncio.shield(self._store.submit(lambda tx, fold=fold: tx.fold(fold), sheds=True))  # type: ignore[misc]
+        return FOLDS
+
     async def balance(self, name: str) -> Balance:
         return await self._store.read(lambda tx: _balance(tx, name))
 
@@ -311,6 +334,9 @@ class LedgerOutbox:
             self.totals.add(settled.tally)
             if settled.derived:
                 self._appended(settled.derived)
+            if self.on_settled and not settled.late:
+                for listener in self.on_settled:
+                    listener(name, step.settlements, step.attempts)
 
         run: Callable[[Transaction], Settled] = lambda tx: operations.settle(tx, name, epoch, step, now_s)  # noqa: E731
         return self._store.submit(run, effect=effect, events=len(step.settlements) // 8 + 1)
@@ -418,8 +444,33 @@ class LedgerHistory:
             if not claims or len(page) < len(claims):
                 return
 
-    async def tallies(self, since_minute: int, until_minute: int) -> Tally:
-        return await self._store.read(lambda tx: tx.tallies(since_minute, until_minute))
+    async def tallies(self, since_minute: int, until_minute: int, step: int = 1) -> Tally:
+        return await self._store.read(lambda tx: tx.tallies(since_minute, until_minute, step))
+
+    async def latencies(self, since_minute: int, until_minute: int, step: int = 1) -> Latency:
+        return await self._store.read(lambda tx: tx.latencies(since_minute, until_minute, step))
+
+    async def samples(self, destination_id: str, code: str) -> list[Sample]:
+        return await self._store.read(lambda tx: tx.samples(destination_id, code))
+
+    async def sample_groups(self, destination_id: str) -> list[SampleGroup]:
+        return await self._store.read(lambda tx: tx.sample_groups(destination_id))
+
+    async def waiting_codes(self, name: str) -> dict[str, int]:
+        return await self._store.read(lambda tx: tx.waiting_codes(name))
+
+    async def seen(self, source_id: str, *, since_s: float, newest: int) -> list[Seen]:
+        """A page is short, so that actors that read the log on the same connection hardly wait."""
+        before, head = await self._store.read(lambda tx: (tx.seq_before(int(since_s * 1000)), tx.head()))
+        found: dict[tuple[str, str, str, str], Seen] = {}
+        for after in range(max(before, head - newest), head, SEEN_PAGE):
+            page = await self._store.read(lambda tx, after=after: tx.seen(source_id, after, min(head, after + SEEN_PAGE)))  # type: ignore[misc]
+            for one in page:
+                known = found.get(one[:4])
+                if known:
+                    one = known._replace(n=known.n + one.n, first_ms=min(known.first_ms, one.first_ms), last_ms=max(known.last_ms, one.last_ms))
+                found[one[:4]] = one
+        return list(found.values())
 
 
 def _balance(tx: Transaction, name: str) -> Balance:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from relay.base.codes import Door
 from relay.base.event import Event
 from relay.base.jsonio import loads
+from relay.observe.latency import Latency
 from relay.observe.tallies import Tally
 
 RETRY = "retry"
@@ -70,6 +71,53 @@ class Attempt(NamedTuple):
     duration_ms: float
     at_s: float
     version: int
+
+
+class HeldAttempt(Attempt):
+    """An attempt whose verdict was about the destination, with what was asked and answered: for samples, the journal does not keep it."""
+
+    detail: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One attempt that failed, or one event that a rule stopped (then without a `detail`), as an example of its code."""
+
+    destination_id: str
+    code: str
+    result: str
+    """`retry`, `dead`, `hold`, `filtered`, `blocked`."""
+    seq: int
+    at_s: float
+    attempt: int = 0
+    status: int | None = None
+    duration_ms: float = 0.0
+    detail: bytes = b""
+    """JSON `{request, response}`, secrets masked."""
+    message_id: str = ""
+    """Filled in when it is stored."""
+
+
+class SampleGroup(NamedTuple):
+    """How many samples of a code are kept, and the newest one's status and time."""
+
+    code: str
+    n: int
+    status: int | None
+    first_s: float
+    last_s: float
+
+
+class Seen(NamedTuple):
+    """Events of one type and name that one library sent."""
+
+    type: str
+    name: str
+    library: str
+    version: str
+    n: int
+    first_ms: int
+    last_ms: int
 
 
 @dataclass(slots=True)
@@ -317,13 +365,39 @@ class History(Protocol):
         """Stored events in order, in pages."""
         ...
 
-    async def tallies(self, since_minute: int, until_minute: int) -> Tally: ...
+    async def tallies(self, since_minute: int, until_minute: int, step: int = 1) -> Tally:
+        """Counts of these minutes, added up in spans of `step` minutes; a key's minute is the first one of its span."""
+        ...
+
+    async def latencies(self, since_minute: int, until_minute: int, step: int = 1) -> Latency:
+        """Delivery times of these minutes, in the same way."""
+        ...
+
+    async def samples(self, destination_id: str, code: str) -> list[Sample]:
+        """The samples of a code that are kept, newest first."""
+        ...
+
+    async def sample_groups(self, destination_id: str) -> list[SampleGroup]: ...
+
+    async def waiting_codes(self, name: str) -> dict[str, int]:
+        """How many rows of a consumer wait for a retry, by code."""
+        ...
+
+    async def seen(self, source_id: str, *, since_s: float, newest: int) -> list[Seen]:
+        """What a source sent since then, of the log's `newest` events at most (of all sources), in pages."""
+        ...
+
+
+OnSettled = Callable[[str, Sequence[Settlement], Sequence[Attempt]], None]
+"""Consumer, what was settled, what was attempted."""
 
 
 class Outbox(Protocol):
     """One log, many consumers. Every method that writes returns after its commit."""
 
     history: History
+    on_settled: list[OnSettled]
+    """Called after each commit of a settle that was not late; they must be quick and must not raise."""
     on_append: Callable[[int], None] | None
     """Called with the new head after each commit that appended; wakes the router."""
     on_refused: Callable[[Sequence[RefusedMessage]], None] | None
@@ -372,8 +446,8 @@ class Outbox(Protocol):
         """Throw dead letters away. They were counted when they died, so the balance does not change."""
         ...
 
-    async def expire(self, name: str, upto: int, sources: frozenset[str]) -> int:
-        """Give up everything pending up to a seq (bounded step); returns how many entries expired."""
+    async def expire(self, name: str, upto: int, sources: frozenset[str], *, door: Door = Door.EXPIRED, code: str = "expired") -> int:
+        """Give up everything pending up to a seq (bounded step), by `door`; returns how many entries left."""
         ...
 
     async def remove(self, name: str, sources: frozenset[str] = frozenset()) -> None:
@@ -386,6 +460,14 @@ class Outbox(Protocol):
 
     async def trim(self) -> int:
         """Delete history that nobody needs (one slice); returns how many log rows went."""
+        ...
+
+    async def measured(self, latency: Latency, samples: Sequence[Sample]) -> None:
+        """Store delivery times, and samples: the newest ten of a destination and code stay. Refused with StoreError on a full disk."""
+        ...
+
+    async def roll_up(self) -> int:
+        """Fold old counts into hours and days (a bounded step); returns how many folds were made."""
         ...
 
     async def balance(self, name: str) -> Balance: ...

@@ -12,9 +12,11 @@ from relay.base.clock import Clock
 from relay.base.event import Event
 from relay.base.tasks import spawn
 from relay.errors import StoreError
+from relay.observe.latency import Latency, LatencyKey
+from relay.observe.rollup import Fold
 from relay.observe.tallies import Tally, TallyKey, add
 from relay.outbox.engine import LedgerOutbox, Limits
-from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, RefusedMessage, Row, Selection
+from relay.outbox.interface import DEAD, RETRY, Attempt, Claim, Cursor, RefusedMessage, Row, Sample, SampleGroup, Seen, Selection
 from relay.outbox.operations import Keep
 
 T = TypeVar("T")
@@ -33,6 +35,8 @@ class Disk:
     journal: list[tuple[str, Attempt]] = field(default_factory=list)
     counts: Tally = field(default_factory=dict)
     messages: list[RefusedMessage] = field(default_factory=list)
+    times: Latency = field(default_factory=dict)
+    examples: list[Sample] = field(default_factory=list)
     commits: int = 0
 
     def head(self) -> int:
@@ -191,11 +195,89 @@ class Disk:
     def count(self, tally: Mapping[TallyKey, int]) -> None:
         add(self.counts, tally)
 
-    def tallies(self, since_minute: int, until_minute: int) -> Tally:
-        return {key: count for key, count in self.counts.items() if since_minute <= key.minute < until_minute}
+    def tallies(self, since_minute: int, until_minute: int, step: int) -> Tally:
+        found: Tally = {}
+        for key, count in self.counts.items():
+            if since_minute <= key.minute < until_minute:
+                add(found, {key._replace(minute=key.minute // step * step): count})
+        return found
 
-    def delete_tallies_before(self, minute: int) -> None:
+    def add_latency(self, latency: Latency) -> None:
+        for key, count in latency.items():
+            self.times[key] = self.times.get(key, 0) + count
+
+    def latencies(self, since_minute: int, until_minute: int, step: int) -> Latency:
+        found: Latency = {}
+        for (minute, destination_id, bucket), count in self.times.items():
+            if since_minute <= minute < until_minute:
+                key = LatencyKey(minute // step * step, destination_id, bucket)
+                found[key] = found.get(key, 0) + count
+        return found
+
+    def uneven_minute(self, step: int, before: int) -> int | None:
+        minutes = {key.minute for key in self.counts} | {key.minute for key in self.times}
+        return min((minute for minute in minutes if minute < before and minute % step), default=None)
+
+    def fold(self, fold: Fold) -> None:
+        counts, times = self.counts, self.times
+        self.counts, self.times = {}, {}
+        for tally_key, count in counts.items():
+            minute = fold.first if fold.first <= tally_key.minute < fold.until else tally_key.minute
+            add(self.counts, {tally_key._replace(minute=minute): count})
+        for key, count in times.items():
+            minute = fold.first if fold.first <= key.minute < fold.until else key.minute
+            self.add_latency({key._replace(minute=minute): count})
+
+    def delete_counts_before(self, minute: int) -> None:
         self.counts = {key: count for key, count in self.counts.items() if key.minute >= minute}
+        self.times = {key: count for key, count in self.times.items() if key.minute >= minute}
+
+    def put_samples(self, samples: Sequence[Sample], keep: int) -> None:
+        self.examples = [*self.examples, *samples]
+        for destination_id, code in {(one.destination_id, one.code) for one in samples}:
+            old = [id(one) for one in self.samples(destination_id, code)[keep:]]
+            self.examples = [one for one in self.examples if id(one) not in old]
+
+    def samples(self, destination_id: str, code: str) -> list[Sample]:
+        of_code = [one for one in self.examples if (one.destination_id, one.code) == (destination_id, code)]
+        return sorted(of_code, key=lambda one: one.at_s)[::-1]
+
+    def sample_groups(self, destination_id: str) -> list[SampleGroup]:
+        groups = []
+        for code in sorted({one.code for one in self.examples if one.destination_id == destination_id}):
+            of_code = self.samples(destination_id, code)
+            groups.append(SampleGroup(code, len(of_code), of_code[0].status, of_code[-1].at_s, of_code[0].at_s))
+        return groups
+
+    def delete_samples_of(self, seqs: Sequence[int]) -> None:
+        self.examples = [one for one in self.examples if one.seq not in seqs]
+
+    def delete_samples_for(self, destination_id: str) -> None:
+        self.examples = [one for one in self.examples if one.destination_id != destination_id]
+
+    def delete_samples_before(self, at_s: float) -> None:
+        self.examples = [one for one in self.examples if one.at_s >= at_s]
+
+    def waiting_codes(self, name: str) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for row in self._rows(name).values():
+            if row.state == RETRY:
+                counts[row.code] = counts.get(row.code, 0) + 1
+        return counts
+
+    def seen(self, source_id: str, after: int, upto: int) -> list[Seen]:
+        found: dict[tuple[str, str, str, str], Seen] = {}
+        for seq, (source, _, received_ms, body) in sorted(self.log.items()):
+            if source != source_id or not after < seq <= upto or not body:
+                continue
+            event = self._event(seq)
+            context = event.payload.get("context")
+            library = context.get("library") if isinstance(context, dict) else None
+            name, version = (str(library.get(part) or "") for part in ("name", "version")) if isinstance(library, dict) else ("", "")
+            key = (event.type, event.name, name, version)
+            known = found.get(key, Seen(*key, 0, received_ms, received_ms))
+            found[key] = known._replace(n=known.n + 1, first_ms=min(known.first_ms, received_ms), last_ms=max(known.last_ms, received_ms))
+        return list(found.values())
 
 
 @dataclass

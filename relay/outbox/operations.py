@@ -7,8 +7,11 @@ from typing import Any
 from relay.base.codes import Door
 from relay.base.event import Event
 from relay.base.ids import dedup_hash
+from relay.observe import rollup
+from relay.observe.latency import Latency
+from relay.observe.rollup import Fold
 from relay.observe.tallies import Tally, TallyKey
-from relay.outbox.interface import RETRY, ROUTER, Appended, Attempt, Changed, Cursor, Past, RefusedMessage, Row, Selection, Settlement
+from relay.outbox.interface import RETRY, ROUTER, Appended, Attempt, Changed, Cursor, Past, RefusedMessage, Row, Sample, Selection, Settlement
 from relay.outbox.ledger import Books, is_open
 from relay.outbox.transaction import Transaction
 
@@ -17,6 +20,8 @@ REFUSED_A_GROUP = 100
 """Refused messages and duplicates that are kept of one commit; the rest is only counted."""
 REFUSED_KEPT = 10_000
 ALL = 1_000_000_000
+SAMPLES_KEPT = 10
+"""Per destination and code, as in Segment's event delivery."""
 
 
 @dataclass(slots=True)
@@ -131,6 +136,8 @@ class Settled:
 
     tally: Tally
     derived: AppendedGroup | None = None
+    late: bool = False
+    """A successor had opened: nothing was changed."""
 
 
 def settle(tx: Transaction, name: str, epoch: int, step: Step, now_s: float) -> Settled:
@@ -139,7 +146,7 @@ def settle(tx: Transaction, name: str, epoch: int, step: Step, now_s: float) -> 
         if cursor is not None and step.settlements:
             cursor.late += len(step.settlements)
             tx.put_cursor(cursor)
-        return Settled({})
+        return Settled({}, late=True)
     touched = {one.seq for one in step.settlements if one.row is not None}
     rows = {(row.seq, row.subscription_id): row for row in tx.rows_at(name, touched)} if touched else {}
     books = Books(cursor, rows, now_s=now_s)
@@ -233,14 +240,16 @@ def discard(tx: Transaction, name: str, which: Selection) -> int:
     return len(dead)
 
 
-def expire(tx: Transaction, name: str, upto: int, sources: frozenset[str], now_s: float) -> tuple[int, Tally, Changed]:
+def expire(
+    tx: Transaction, name: str, upto: int, sources: frozenset[str], now_s: float, door: Door = Door.EXPIRED, code: str = "expired"
+) -> tuple[int, Tally, Changed]:
     """Give up what is pending up to `upto`, at most EXPIRE_STEP seqs above the cursor."""
     cursor = tx.cursor(name)
     if cursor is None:
         raise KeyError(name)
     limit = cursor.end if cursor.end is not None else tx.head()
     upto = min(upto, limit, cursor.pos + EXPIRE_STEP)
-    return _give_up(tx, cursor, upto, sources, Door.EXPIRED, "expired", now_s)
+    return _give_up(tx, cursor, upto, sources, door, code, now_s)
 
 
 def _give_up(tx: Transaction, cursor: Cursor, upto: int, sources: frozenset[str], door: Door, code: str, now_s: float) -> tuple[int, Tally, Changed]:
@@ -261,12 +270,14 @@ def remove(tx: Transaction, name: str, sources: frozenset[str], now_s: float) ->
     _, tally, _ = _give_up(tx, cursor, upto, sources, Door.DISCARDED, "destination_removed", now_s)
     tx.delete_rows(name, [(row.seq, row.subscription_id) for row in tx.dead_rows(name, Selection(), None, 0, ALL)])
     tx.delete_cursor(name)
+    tx.delete_samples_for(name)
     return tally
 
 
 def erase(tx: Transaction, keys: Sequence[str], after: int, limit: int) -> tuple[int, int]:
-    """Tombstones above and below the cursors; dead letters of the user go (they were counted when they died)."""
+    """Tombstones above and below the cursors; dead letters and samples of the user go (they were counted before)."""
     seqs, reached = tx.tombstone(keys, after, limit)
+    tx.delete_samples_of(seqs)
     for seq in seqs:
         for name, row in tx.rows_of(seq):
             if not is_open(row):
@@ -299,5 +310,26 @@ def trim(tx: Transaction, keep: Keep, now_s: float, limit: int) -> int:
     if gone < limit:
         tx.delete_journal_before(now_s - keep.log_s)
         tx.delete_refused(int((now_s - keep.log_s) * 1000), REFUSED_KEPT)
-        tx.delete_tallies_before(int((now_s - keep.tallies_s) // 60))
+        tx.delete_counts_before(rollup.gone_before(int(now_s // 60), int(keep.tallies_s // 60)))
+        tx.delete_samples_before(now_s - keep.tallies_s)
     return gone
+
+
+def measured(tx: Transaction, latency: Latency, samples: Sequence[Sample]) -> None:
+    """Delivery times and samples; of an event that was erased meanwhile no sample is kept."""
+    if latency:
+        tx.add_latency(latency)
+    if not samples:
+        return
+    events = tx.events_at([sample.seq for sample in samples])
+    named = [replace(one, message_id=events[one.seq].message_id if one.seq in events else "") for one in samples]
+    tx.put_samples([one for one in named if one.seq not in events or events[one.seq].body], SAMPLES_KEPT)
+
+
+def plan_roll_up(tx: Transaction, now_minute: int) -> Fold | None:
+    """The next fold that is due; None: all is done."""
+    for step, before in rollup.due(now_minute):
+        minute = tx.uneven_minute(step, before)
+        if minute is not None:
+            return rollup.fold_at(minute, step)
+    return None

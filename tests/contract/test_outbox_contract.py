@@ -6,11 +6,30 @@ from pathlib import Path
 
 import pytest
 
+from relay.base.codes import Door
 from relay.base.event import DELETED
 from relay.base.tasks import spawn
 from relay.errors import StoreError
-from relay.observe.tallies import TallyKey
-from relay.outbox.interface import DEAD, PARKED, RETRY, ROUTER, WHOLE, Appended, Attempt, Changed, Outcome, RefusedMessage, Selection, Settlement
+from relay.observe.latency import LatencyKey
+from relay.observe.rollup import DAY, HOUR
+from relay.observe.tallies import Tally, TallyKey
+from relay.outbox.interface import (
+    DEAD,
+    PARKED,
+    RETRY,
+    ROUTER,
+    WHOLE,
+    Appended,
+    Attempt,
+    Changed,
+    HeldAttempt,
+    Outcome,
+    RefusedMessage,
+    Sample,
+    Seen,
+    Selection,
+    Settlement,
+)
 from relay.outbox.ledger import whole
 from relay.outbox.operations import EXPIRE_STEP, REFUSED_A_GROUP, Keep
 from tests.contract.engines import ENGINES, HOUR_S, START_S, Engine, check_books, dead_seqs, event, filled, open_rows, stored
@@ -821,3 +840,154 @@ async def test_the_end_of_the_log_is_read_backwards_with_its_rows_and_attempts(e
     assert [(name, attempts) for _, name, attempts in newest] == [("d", [lines[2]]), ("d", [lines[1]])]
     rest = await outbox.history.attempts_before(newest[-1][0], 10)
     assert [attempts for _, _, attempts in rest] == [[lines[0]]]
+
+
+# statistics
+
+
+async def counted(engine: Engine, tally: Tally) -> None:
+    """Counts as a router's step brings them."""
+    await engine.outbox.create(ROUTER, at=0)
+    await (await engine.outbox.open(ROUTER)).settle([], tally=tally)
+
+
+async def test_delivery_times_add_up_and_are_told_in_spans(engine: Engine) -> None:
+    outbox = engine.outbox
+    await outbox.measured({LatencyKey(60, "d", 3): 2, LatencyKey(61, "d", 3): 1, LatencyKey(61, "e", 30): 1}, [])
+    await outbox.measured({LatencyKey(61, "d", 3): 4}, [])
+    outbox = await engine.reopen()
+    assert await outbox.history.latencies(60, 62) == {LatencyKey(60, "d", 3): 2, LatencyKey(61, "d", 3): 5, LatencyKey(61, "e", 30): 1}
+    assert await outbox.history.latencies(61, 62) == {LatencyKey(61, "d", 3): 5, LatencyKey(61, "e", 30): 1}
+    assert await outbox.history.latencies(0, 999, 60) == {LatencyKey(60, "d", 3): 7, LatencyKey(60, "e", 30): 1}
+
+
+async def test_old_counts_are_folded_into_hours_and_days_and_sums_stay(engine: Engine) -> None:
+    outbox = engine.outbox
+    now = MINUTE // DAY * DAY + 500
+    engine.clock.at_s = now * 60.0
+    minutes = [now - age for age in (0, HOUR, 47 * HOUR, 49 * HOUR, 49 * HOUR + 1, 13 * DAY, 15 * DAY, 15 * DAY + 3, 29 * DAY)]
+    tally = {
+        TallyKey(minute, "s1", "d", "retry", code, first): number + 1
+        for number, minute in enumerate(minutes)
+        for code, first in (("500", True), ("x", False))
+    }
+    await counted(engine, tally)
+    await outbox.measured({LatencyKey(minute, "d", number): 2 for number, minute in enumerate(minutes)}, [])
+    while await outbox.roll_up():
+        pass
+    assert await outbox.roll_up() == 0
+    kept = await outbox.history.tallies(0, now + 1)
+    assert sum(kept.values()) == sum(tally.values())
+    assert {key.minute for key in kept} == {
+        *minutes[:3],
+        minutes[3] // HOUR * HOUR,
+        minutes[5] // HOUR * HOUR,
+        minutes[6] // DAY * DAY,
+        minutes[8] // DAY * DAY,
+    }
+    assert kept[TallyKey(minutes[6] // DAY * DAY, "s1", "d", "retry", "x", False)] == 7 + 8
+    assert sum((await outbox.history.latencies(0, now + 1)).values()) == 2 * len(minutes)
+    by_day = await outbox.history.tallies(0, now + 1, DAY)
+    assert sum(by_day.values()) == sum(tally.values())
+    assert all(key.minute % DAY == 0 for key in by_day)
+
+
+async def test_counts_of_a_day_stay_until_the_whole_day_is_over_its_time(engine: Engine) -> None:
+    outbox = engine.outbox
+    day = MINUTE // DAY * DAY
+    await counted(engine, {TallyKey(day, "s1", "", "source", "track", True): 5})
+    await outbox.measured({LatencyKey(day, "d", 1): 5}, [])
+    engine.clock.at_s = (day + 31 * DAY - 1) * 60.0
+    await outbox.trim()
+    assert (len(await outbox.history.tallies(0, day + 1)), len(await outbox.history.latencies(0, day + 1))) == (1, 1)
+    engine.clock.at_s += 60
+    await outbox.trim()
+    assert (len(await outbox.history.tallies(0, day + 1)), len(await outbox.history.latencies(0, day + 1))) == (0, 0)
+
+
+def sample(seq: int, code: str = "500", *, destination: str = "d", at_s: float = START_S, status: int | None = 500) -> Sample:
+    return Sample(destination, code, RETRY, seq, at_s, 1, status, 12.5, b'{"request":null}')
+
+
+async def test_the_last_ten_samples_of_each_code_are_kept_with_their_message_id(engine: Engine) -> None:
+    outbox = engine.outbox
+    await filled(outbox, 14)
+    await outbox.measured({}, [sample(seq, at_s=START_S + seq, status=500 + seq % 2) for seq in range(1, 9)])
+    await outbox.measured(
+        {}, [sample(seq, at_s=START_S + seq, status=500 + seq % 2) for seq in range(9, 14)] + [sample(1, "400"), sample(2, destination="e")]
+    )
+    outbox = await engine.reopen()
+    kept = await outbox.history.samples("d", "500")
+    assert [(one.seq, one.message_id) for one in kept] == [(seq, f"m{seq}") for seq in range(13, 3, -1)]
+    assert (kept[0].at_s, kept[0].attempt, kept[0].status, kept[0].duration_ms, kept[0].detail) == (START_S + 13, 1, 501, 12.5, b'{"request":null}')
+    assert await outbox.history.sample_groups("d") == [("400", 1, 500, START_S, START_S), ("500", 10, 501, START_S + 4, START_S + 13)]
+    assert await outbox.history.samples("d", "404") == []
+
+
+async def test_samples_go_with_their_user_their_destination_and_their_time(engine: Engine) -> None:
+    outbox = engine.outbox
+    await outbox.append([event("a", user="u1"), event("b", user="u2"), event("c", user="u3")])
+    await outbox.create("d", at=0)
+    await outbox.measured({}, [sample(1), sample(2), sample(3, destination="e"), sample(99)])
+    await outbox.erase(["u1"])
+    assert [one.seq for one in await outbox.history.samples("d", "500")] == [99, 2]
+    await outbox.measured({}, [sample(1)])
+    assert 1 not in [one.seq for one in await outbox.history.samples("d", "500")]
+    await outbox.remove("d")
+    assert await outbox.history.samples("d", "500") == []
+    assert len(await outbox.history.samples("e", "500")) == 1
+    engine.clock.at_s += 31 * 24 * HOUR_S
+    await outbox.trim()
+    assert await outbox.history.samples("e", "500") == []
+
+
+async def test_a_settle_is_told_after_its_commit_and_a_late_one_is_not(engine: Engine) -> None:
+    outbox, heard = engine.outbox, []
+    engine.bare.on_settled.append(lambda name, settlements, attempts: heard.append((name, [one.seq for one in settlements], list(attempts))))
+    await filled(outbox, 2)
+    await outbox.create("d", at=0)
+    first = await outbox.open("d")
+    held = HeldAttempt(1, "a", 1, "hold", "credentials", 401, 1.0, START_S, 1)
+    held.detail = b"{}"
+    await first.settle([scanned(1, retry())], attempts=[held])
+    await outbox.open("d")
+    await first.settle([scanned(2, delivered())])
+    assert heard == [("d", [1], [held])]
+    assert [line for _, line in await outbox.history.timeline(1)] == [Attempt(*held)]
+
+
+async def test_the_codes_of_what_waits_for_a_retry_are_told(engine: Engine) -> None:
+    outbox = engine.outbox
+    await filled(outbox, 4)
+    await outbox.create("d", at=0)
+    consumer = await outbox.open("d")
+    await consumer.settle([scanned(1, retry()), scanned(2, retry()), scanned(3, dead()), scanned(4, whole(PARKED, "parked"))])
+    assert await outbox.history.waiting_codes("d") == {"ETIMEDOUT": 2}
+    assert await outbox.history.waiting_codes("nobody") == {}
+
+
+async def test_what_a_source_sent_is_told_by_type_name_and_library(engine: Engine) -> None:
+    outbox = engine.outbox
+    library = {"library": {"name": "analytics.js", "version": "2.1"}}
+    await outbox.append([event("a", context=library), event("b", kind="page", name="Home"), event("c", source="s2"), event("d", user="gone")])
+    await outbox.append([event(f"e{number}", at_s=START_S + 60, context=library) for number in range(1_500)])
+    await outbox.erase(["gone"])
+    start_ms = int(START_S * 1000)
+    seen = await outbox.history.seen("s1", since_s=0, newest=20_000)
+    assert sorted(seen) == [
+        Seen("page", "Home", "", "", 1, start_ms, start_ms),
+        Seen("track", "Clicked", "analytics.js", "2.1", 1_501, start_ms, start_ms + 60_000),
+    ]
+    assert [one.n for one in await outbox.history.seen("s1", since_s=START_S + 1, newest=20_000)] == [1_500]
+    assert [one.n for one in await outbox.history.seen("s1", since_s=0, newest=10)] == [10]
+
+
+async def test_what_is_pending_may_be_given_up_by_another_door(engine: Engine) -> None:
+    outbox = engine.outbox
+    await filled(outbox, 3)
+    await outbox.create("d#1", at=0, end=3)
+    consumer = await outbox.open("d#1")
+    await consumer.settle([scanned(1, delivered()), scanned(2, retry())])
+    assert await outbox.expire("d#1", 3, S1, door=Door.DISCARDED, code="by_hand") == 2
+    assert (await outbox.balance("d#1")).doors == {"delivered": 1, "discarded": 2}
+    assert (await outbox.balance("d#1")).pending == 0

@@ -11,6 +11,7 @@ from relay.database.connect import open_writer
 from relay.outbox.sqlite.statements import SQL
 
 LOG, ROW, TALLY = "log USING INTEGER PRIMARY KEY", "row USING PRIMARY KEY", "tally USING PRIMARY KEY"
+LATENCY, SAMPLE = "latency USING PRIMARY KEY", "sample USING INDEX sample_code"
 CURSOR = "cursor USING INDEX sqlite_autoindex_cursor_1"
 CLAIMS = {
     "events_after": [f"SEARCH {LOG} (rowid>?)"],
@@ -46,8 +47,25 @@ CLAIMS = {
     "delete_journal_before": ["SCAN journal", "SEARCH journal USING INTEGER PRIMARY KEY (rowid=?)"],
     "tallies": [f"SEARCH {TALLY} (minute>? AND minute<?)"],
     "delete_tallies_before": [f"SEARCH {TALLY} (minute<?)"],
+    "tallies_by": [f"SEARCH {TALLY} (minute>? AND minute<?)"],
+    "latencies": [f"SEARCH {LATENCY} (minute>? AND minute<?)"],
+    "delete_latencies_before": [f"SEARCH {LATENCY} (minute<?)"],
+    "uneven_tally": [f"SEARCH {TALLY} (minute<?)"],
+    "uneven_latency": [f"SEARCH {LATENCY} (minute<?)"],
+    "fold_tallies": [f"SEARCH {TALLY} (minute>? AND minute<?)"],
+    "fold_latencies": [f"SEARCH {LATENCY} (minute>? AND minute<?)"],
+    "delete_folded_tallies": [f"SEARCH {TALLY} (minute>? AND minute<?)"],
+    "delete_folded_latencies": [f"SEARCH {LATENCY} (minute>? AND minute<?)"],
+    "samples": [f"SEARCH {SAMPLE} (destination=? AND code=?)"],
+    "sample_groups": [f"SEARCH {SAMPLE} (destination=?)"],
+    "delete_old_samples": ["SEARCH sample USING COVERING INDEX sample_code (destination=? AND code=?)"],
+    "delete_samples_of": ["SCAN sample"],
+    "delete_samples_for": [f"SEARCH {SAMPLE} (destination=?)"],
+    "delete_samples_before": ["SCAN sample"],
+    "waiting_codes": ["SEARCH row USING INDEX row_dead (consumer=? AND state=?)"],
+    "seen": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
 }
-WRITES = {"insert_log", "set_meta", "put_cursor", "put_row", "write_journal", "count", "keep_refused"}
+WRITES = {"insert_log", "set_meta", "put_cursor", "put_row", "write_journal", "count", "keep_refused", "add_latency", "put_sample"}
 """They look nothing up but the key of what they write."""
 SCANNED = {
     "source_ids": {"tally", "log"},
@@ -56,9 +74,11 @@ SCANNED = {
     "journal_of": {"cursor"},
     "delete_journal_before": {"journal"},
     "refused_newest": {"refused"},
+    "delete_samples_of": {"sample"},
+    "delete_samples_before": {"sample"},
 }
 """Tables that may be read from their first row on: small, or bounded by a LIMIT."""
-TABLES = {"log", "row", "cursor", "journal", "tally", "meta", "dedup_0", "dedup_1", "dedup_2", "refused"}
+TABLES = {"log", "row", "cursor", "journal", "tally", "latency", "sample", "meta", "dedup_0", "dedup_1", "dedup_2", "refused"}
 
 
 @pytest.fixture(scope="module")

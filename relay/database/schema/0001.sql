@@ -85,6 +85,31 @@ CREATE TABLE tally (
   PRIMARY KEY (minute, source, destination, stage, code, first)
 ) STRICT, WITHOUT ROWID;
 
+-- outbox: deliveries per destination, minute and bucket of the time since they were received (bounds in observe/latency). Read by range of minute.
+CREATE TABLE latency (
+  minute INTEGER NOT NULL,
+  destination TEXT NOT NULL,
+  bucket INTEGER NOT NULL,
+  n INTEGER NOT NULL,
+  PRIMARY KEY (minute, destination, bucket)
+) STRICT, WITHOUT ROWID;
+
+-- outbox: the last ten failed attempts and stopped events per destination and code, for people. detail: JSON {request, response}, secrets masked.
+CREATE TABLE sample (
+  id INTEGER PRIMARY KEY,
+  destination TEXT NOT NULL,
+  code TEXT NOT NULL,
+  result TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  at_s REAL NOT NULL,
+  attempt INTEGER NOT NULL,
+  status INTEGER,
+  duration_ms REAL NOT NULL,
+  detail BLOB NOT NULL,
+  message_id TEXT NOT NULL
+) STRICT;
+CREATE INDEX sample_code ON sample (destination, code, at_s);  -- the samples of one code
+
 -- outbox: refused messages and duplicates, for people; bounded by id. seq: of the event that a duplicate repeats, else 0.
 CREATE TABLE refused (
   id INTEGER PRIMARY KEY,

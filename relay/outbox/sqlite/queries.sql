@@ -162,3 +162,92 @@ SELECT minute, source, destination, stage, code, first, n FROM tally WHERE minut
 -- name: delete_tallies_before
 -- tally primary key.
 DELETE FROM tally WHERE minute < :minute
+
+-- name: tallies_by
+-- tally primary key; added up in spans of `step` minutes.
+SELECT minute / :step * :step AS span, source, destination, stage, code, first, sum(n) FROM tally
+WHERE minute >= :since AND minute < :until GROUP BY span, source, destination, stage, code, first
+
+-- name: add_latency
+INSERT INTO latency (minute, destination, bucket, n) VALUES (?, ?, ?, ?)
+ON CONFLICT (minute, destination, bucket) DO UPDATE SET n = n + excluded.n
+
+-- name: latencies
+-- latency primary key.
+SELECT minute / :step * :step AS span, destination, bucket, sum(n) FROM latency
+WHERE minute >= :since AND minute < :until GROUP BY span, destination, bucket
+
+-- name: delete_latencies_before
+-- latency primary key.
+DELETE FROM latency WHERE minute < :minute
+
+-- name: uneven_tally
+-- tally primary key, over what is folded already.
+SELECT minute FROM tally WHERE minute < :before AND minute % :step <> 0 ORDER BY minute LIMIT 1
+
+-- name: uneven_latency
+-- latency primary key, over what is folded already.
+SELECT minute FROM latency WHERE minute < :before AND minute % :step <> 0 ORDER BY minute LIMIT 1
+
+-- name: fold_tallies
+-- tally primary key.
+INSERT INTO tally (minute, source, destination, stage, code, first, n)
+SELECT :first, source, destination, stage, code, first, sum(n) FROM tally WHERE minute > :first AND minute < :until
+GROUP BY source, destination, stage, code, first
+ON CONFLICT (minute, source, destination, stage, code, first) DO UPDATE SET n = n + excluded.n
+
+-- name: delete_folded_tallies
+-- tally primary key.
+DELETE FROM tally WHERE minute > :first AND minute < :until
+
+-- name: fold_latencies
+-- latency primary key.
+INSERT INTO latency (minute, destination, bucket, n)
+SELECT :first, destination, bucket, sum(n) FROM latency WHERE minute > :first AND minute < :until GROUP BY destination, bucket
+ON CONFLICT (minute, destination, bucket) DO UPDATE SET n = n + excluded.n
+
+-- name: delete_folded_latencies
+-- latency primary key.
+DELETE FROM latency WHERE minute > :first AND minute < :until
+
+-- name: put_sample
+INSERT INTO sample (destination, code, result, seq, at_s, attempt, status, duration_ms, detail, message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: samples
+-- sample_code.
+SELECT destination, code, result, seq, at_s, attempt, status, duration_ms, detail, message_id FROM sample
+WHERE destination = :destination AND code = :code ORDER BY at_s DESC, id DESC
+
+-- name: sample_groups
+-- sample_code; with max() SQLite takes the other columns from the row that holds it.
+SELECT code, count(*), status, min(at_s), max(at_s) FROM sample WHERE destination = :destination GROUP BY code ORDER BY code
+
+-- name: delete_old_samples
+-- sample_code.
+DELETE FROM sample WHERE id IN (
+  SELECT id FROM sample WHERE destination = :destination AND code = :code ORDER BY at_s DESC, id DESC LIMIT -1 OFFSET :keep)
+
+-- name: delete_samples_of
+-- The whole table: ten rows per destination and code.
+DELETE FROM sample WHERE seq IN (SELECT value FROM json_each(:seqs))
+
+-- name: delete_samples_for
+-- sample_code.
+DELETE FROM sample WHERE destination = :destination
+
+-- name: delete_samples_before
+-- The whole table: ten rows per destination and code.
+DELETE FROM sample WHERE at_s < :at_s
+
+-- name: waiting_codes
+-- row_dead, then one look-up per row that waits: a destination has max_waiting of them at most.
+SELECT code, count(*) FROM row INDEXED BY row_dead WHERE consumer = :name AND state = 'retry' GROUP BY code
+
+-- name: seen
+-- log primary key over one page. In SQL, so that the interpreter is free meanwhile. A body that SQLite cannot read counts under its type alone.
+SELECT type, CASE WHEN json_valid(text) THEN coalesce(json_extract(text, iif(type = 'track', '$.event', '$.name')), '') ELSE '' END AS name,
+  CASE WHEN json_valid(text) THEN coalesce(json_extract(text, '$.context.library.name'), '') ELSE '' END AS library,
+  CASE WHEN json_valid(text) THEN coalesce(json_extract(text, '$.context.library.version'), '') ELSE '' END AS version,
+  count(*), min(received_ms), max(received_ms)
+FROM (SELECT type, received_ms, CAST(body AS TEXT) AS text FROM log WHERE seq > :after AND seq <= :upto AND source = :source AND type <> 'deleted')
+GROUP BY 1, 2, 3, 4

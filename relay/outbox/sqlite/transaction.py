@@ -6,8 +6,10 @@ from typing import Any
 
 from relay.base.event import Event
 from relay.base.jsonio import dumps, loads
+from relay.observe.latency import Latency, LatencyKey
+from relay.observe.rollup import Fold
 from relay.observe.tallies import Tally, TallyKey
-from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, RefusedMessage, Row, Selection
+from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, RefusedMessage, Row, Sample, SampleGroup, Seen, Selection
 from relay.outbox.sqlite.statements import SQL
 
 INSERT_ROWS = 256
@@ -249,9 +251,62 @@ class SqliteTransaction:
         for key, count in tally.items():
             self._execute(SQL["count"], (*key, count))
 
-    def tallies(self, since_minute: int, until_minute: int) -> Tally:
-        rows = self._execute(SQL["tallies"], {"since": since_minute, "until": until_minute})
+    def tallies(self, since_minute: int, until_minute: int, step: int) -> Tally:
+        rows = self._execute(SQL["tallies" if step == 1 else "tallies_by"], {"since": since_minute, "until": until_minute, "step": step})
         return {TallyKey._make((*row[:5], bool(row[5]))): row[6] for row in rows}
 
-    def delete_tallies_before(self, minute: int) -> None:
-        self._execute(SQL["delete_tallies_before"], {"minute": minute})
+    # statistics
+
+    def add_latency(self, latency: Latency) -> None:
+        for key, count in latency.items():
+            self._execute(SQL["add_latency"], (*key, count))
+
+    def latencies(self, since_minute: int, until_minute: int, step: int) -> Latency:
+        rows = self._execute(SQL["latencies"], {"since": since_minute, "until": until_minute, "step": step})
+        return {LatencyKey(*key): count for *key, count in rows}
+
+    def uneven_minute(self, step: int, before: int) -> int | None:
+        found = [self._execute(SQL[name], {"step": step, "before": before}).fetchone() for name in ("uneven_tally", "uneven_latency")]
+        return min((row[0] for row in found if row), default=None)
+
+    def fold(self, fold: Fold) -> None:
+        for name in ("fold_tallies", "fold_latencies", "delete_folded_tallies", "delete_folded_latencies"):
+            self._execute(SQL[name], {"first": fold.first, "until": fold.until})
+
+    def delete_counts_before(self, minute: int) -> None:
+        for name in ("delete_tallies_before", "delete_latencies_before"):
+            self._execute(SQL[name], {"minute": minute})
+
+    def put_samples(self, samples: Sequence[Sample], keep: int) -> None:
+        for one in samples:
+            self._execute(
+                SQL["put_sample"],
+                (
+                    one.destination_id, one.code, one.result, one.seq, one.at_s, one.attempt, one.status, one.duration_ms, one.detail,
+                    one.message_id,
+                ),
+            )  # fmt: skip
+        for destination_id, code in {(one.destination_id, one.code) for one in samples}:
+            self._execute(SQL["delete_old_samples"], {"destination": destination_id, "code": code, "keep": keep})
+
+    def samples(self, destination_id: str, code: str) -> list[Sample]:
+        return [Sample(*row) for row in self._execute(SQL["samples"], {"destination": destination_id, "code": code})]
+
+    def sample_groups(self, destination_id: str) -> list[SampleGroup]:
+        return [SampleGroup(*row) for row in self._execute(SQL["sample_groups"], {"destination": destination_id})]
+
+    def delete_samples_of(self, seqs: Sequence[int]) -> None:
+        if seqs:
+            self._execute(SQL["delete_samples_of"], {"seqs": _json(seqs)})
+
+    def delete_samples_for(self, destination_id: str) -> None:
+        self._execute(SQL["delete_samples_for"], {"destination": destination_id})
+
+    def delete_samples_before(self, at_s: float) -> None:
+        self._execute(SQL["delete_samples_before"], {"at_s": at_s})
+
+    def waiting_codes(self, name: str) -> dict[str, int]:
+        return dict(self._execute(SQL["waiting_codes"], {"name": name}).fetchall())
+
+    def seen(self, source_id: str, after: int, upto: int) -> list[Seen]:
+        return [Seen(*row) for row in self._execute(SQL["seen"], {"source": source_id, "after": after, "upto": upto})]
