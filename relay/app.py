@@ -26,6 +26,7 @@ from relay.base.clock import Clock, SystemClock
 from relay.base.secret import Secret
 from relay.base.tasks import spawn
 from relay.config.settings import Settings, parse_listen
+from relay.control.inventory import Inventory
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
 from relay.control.replay import Replays
@@ -55,6 +56,7 @@ from relay.router.tail import Tail
 from relay.web.auth import Gate
 from relay.web.console.app import ConsoleApi, Ready, private_app
 from relay.web.console.session import SessionRoutes
+from relay.web.console.settings import SettingsRoutes
 from relay.web.health import Health, Heartbeat
 from relay.web.pages import Pages
 from relay.web.server import Guards, Listener, Proxies
@@ -289,6 +291,10 @@ class App:
             proxies=Proxies(self.settings.server.trusted_proxies),
             clock=clock,
         )
+        inventory = Inventory(
+            self.settings, self._loaded.tree, str(self._folder.path), started_s, self.database, self.workspaces, self.current,
+            lambda: self.upkeep.room, lambda: self.publisher.warnings,
+        )  # fmt: skip
         session_routes = SessionRoutes(gate=self.gate, sessions=self.sessions, links=self._links, tokens=tokens, clock=clock, version=__version__)
         console = ConsoleApi(
             ready=lambda: Ready(__version__, self.tracking_url, self.ui_url, started_s),
@@ -299,7 +305,11 @@ class App:
             publisher=self.publisher,
             tokens=tokens,
             clock=clock,
-            parts=(session_routes,),
+            mask_names=ui.mask,
+            parts=(
+                session_routes,
+                SettingsRoutes(inventory, tokens),
+            ),
         )
         self._heartbeat = Heartbeat(clock)
         self._heartbeat.start()

@@ -11,6 +11,7 @@ from relay.workspace.digest import digest, document
 from relay.workspace.model import Workspace
 
 _LATEST = "SELECT version, digest, created_s, created_by, document FROM workspace ORDER BY version DESC LIMIT 1"  # by the primary key
+_VERSIONS = "SELECT version, created_s, created_by FROM workspace ORDER BY version DESC LIMIT ?"  # by the primary key
 _DOCUMENT = "SELECT document FROM workspace WHERE version = ?"
 _SAVE = "INSERT INTO workspace (version, created_s, created_by, digest, document) VALUES (?, ?, ?, ?, ?)"
 _AUDIT = "INSERT INTO audit (at_s, operator, action, subject, detail) VALUES (?, ?, 'workspace.saved', ?, ?)"
@@ -42,6 +43,11 @@ class WorkspaceStore:
             return replace(workspace, version=version, created_s=at_s, created_by=by)
 
         return await self._database.write(job)
+
+    async def versions(self, limit: int) -> list[tuple[int, float, str]]:
+        """The newest versions, newest first: number, when it was made (unix seconds), and by whom."""
+        rows = await self._database.read(lambda connection: connection.execute(_VERSIONS, (limit,)).fetchall())
+        return [(row[0], row[1], row[2]) for row in rows]
 
     async def document(self, version: int) -> dict[str, Any] | None:
         """The document of a version (secrets masked); None when there is no such version."""

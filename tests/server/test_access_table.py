@@ -23,25 +23,41 @@ ROUTES: dict[str, str] = {
     "GET /metrics": OPEN,
     "GET /readyz": OPEN,
     "GET /ui": OPEN,
-    "GET /ui/static/{name}": OPEN,
-    "GET /ui/{page}": OPEN,
+    "GET /ui/static/{}": OPEN,
+    "GET /ui/{}": OPEN,
+    "POST /ui/api/login": OPEN,
+    "GET /ui/api/alerts": VIEWER,
     "GET /ui/api/dead": VIEWER,
     "GET /ui/api/destinations": VIEWER,
-    "GET /ui/api/events/{message_id}": VIEWER,
+    "GET /ui/api/destinations/{}": VIEWER,
+    "GET /ui/api/destinations/{}/samples": VIEWER,
+    "GET /ui/api/events": VIEWER,
+    "GET /ui/api/events/{}": VIEWER,
     "GET /ui/api/jobs": VIEWER,
-    "GET /ui/api/sources": VIEWER,
+    "GET /ui/api/live": VIEWER,
+    "GET /ui/api/overview": VIEWER,
     "GET /ui/api/session": VIEWER,
+    "GET /ui/api/sources": VIEWER,
+    "GET /ui/api/sources/{}": VIEWER,
     "GET /ui/api/status": VIEWER,
     "POST /ui/api/links": VIEWER,
-    "POST /ui/api/login": OPEN,
     "POST /ui/api/logout": VIEWER,
+    "GET /ui/api/audit": OPERATOR,
+    "GET /ui/api/dead/export": OPERATOR,
+    "POST /ui/api/alerts/test": OPERATOR,
+    "POST /ui/api/alerts/{}/mute": OPERATOR,
     "POST /ui/api/dead/discard": OPERATOR,
     "POST /ui/api/dead/resend": OPERATOR,
-    "POST /ui/api/destinations/{slug}/hold": OPERATOR,
-    "POST /ui/api/destinations/{slug}/resume": OPERATOR,
+    "POST /ui/api/destinations/{}/hold": OPERATOR,
+    "POST /ui/api/destinations/{}/resume": OPERATOR,
+    "POST /ui/api/events/{}/discard": OPERATOR,
+    "POST /ui/api/events/{}/retry": OPERATOR,
+    "POST /ui/api/events/{}/send": OPERATOR,
+    "POST /ui/api/jobs/{}/cancel": OPERATOR,
     "POST /ui/api/reload": OPERATOR,
     "POST /ui/api/replay": OPERATOR,
-    "DELETE /ui/api/tokens/{token_id}": ADMIN,
+    "DELETE /ui/api/tokens/{}": ADMIN,
+    "GET /ui/api/settings": ADMIN,
     "GET /ui/api/tokens": ADMIN,
     "POST /ui/api/tokens": ADMIN,
 }
@@ -100,8 +116,9 @@ def routes_of(app: web.Application) -> list[Route]:
     found = []
     for route in app.router.routes():
         if route.resource is not None and route.method != "HEAD":
-            name = f"{route.method} {route.resource.canonical}"
-            found.append(Route(name, route.method, re.sub(r"\{[^}]*\}", "1", route.resource.canonical), ROUTES.get(name, "unlisted")))
+            path = re.sub(r"\{[^}]*\}", "{}", route.resource.canonical)
+            name = f"{route.method} {path}"
+            found.append(Route(name, route.method, path.replace("{}", "1"), ROUTES.get(name, "unlisted")))
     return found
 
 

@@ -150,7 +150,7 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
     api = ConsoleApi(
         ready=lambda: Ready("1.0", "http://127.0.0.1:8000", "http://127.0.0.1:8001", 1.0),
         current=current, operations=operations, replays=replays, why=Why(outbox=outbox, current=current, clock=clock), publisher=publisher, tokens=tokens,
-        clock=clock,
+        clock=clock, mask_names=("password",),
     )  # fmt: skip
 
     async def gauges() -> Snapshot:

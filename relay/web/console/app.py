@@ -10,11 +10,12 @@ from aiohttp import web
 from relay.access.operator import Role
 from relay.access.store import AuditRecord, TokenStore
 from relay.base.clock import Clock
+from relay.control.inventory import problem_row
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
 from relay.control.replay import Replays
 from relay.control.why import Why
-from relay.errors import ConfigError, Overloaded, Problem, RequestError, StoreError
+from relay.errors import ConfigError, Overloaded, RequestError, StoreError
 from relay.pipeline.compiled import Current
 from relay.web.auth import Gate, Handler, allowed
 from relay.web.console.dead import DeadRoutes
@@ -48,7 +49,7 @@ class Part(Protocol):
 
 
 class ConsoleApi:
-    """All routes under /ui/api; `parts` are those that need more than this class has."""
+    """All routes under /ui/api; `parts` are those that need more than this class has; `mask_names`: `[ui] mask`."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class ConsoleApi:
         publisher: Publisher,
         tokens: TokenStore,
         clock: Clock,
+        mask_names: tuple[str, ...],
         parts: Sequence[Part] = (),
     ) -> None:
         self._ready = ready
@@ -72,7 +74,7 @@ class ConsoleApi:
         self._parts: tuple[Part, ...] = (
             *parts,
             DestinationRoutes(operations, current),
-            DeadRoutes(operations, replays),
+            DeadRoutes(operations, replays, mask_names),
             EventRoutes(why, operations, replays),
             TokenRoutes(tokens, clock),
         )
@@ -90,7 +92,7 @@ class ConsoleApi:
             "ui_url": ready.ui_url,
             "started_s": ready.started_s,
             "workspace_version": self._current.compiled.version,
-            "warnings": [_problem(one) for one in self._publisher.warnings],
+            "warnings": [problem_row(one) for one in self._publisher.warnings],
             "role": by.role,
             "destinations": await self._operations.destinations_overview(),
         }
@@ -104,7 +106,7 @@ class ConsoleApi:
             await self._tokens.audit(AuditRecord(self._clock.now(), by.name, "workspace.reload", "refused", error.message[:200]))
             raise
         await self._tokens.audit(AuditRecord(self._clock.now(), by.name, "workspace.reload", f"workspace {workspace.version}"))
-        return json_answer({"workspace_version": workspace.version, "warnings": [_problem(one) for one in self._publisher.warnings]})
+        return json_answer({"workspace_version": workspace.version, "warnings": [problem_row(one) for one in self._publisher.warnings]})
 
 
 def private_app(*, api: ConsoleApi, health: Health, gate: Gate, pages: Pages | None) -> web.Application:
@@ -130,7 +132,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         log.debug("request.refused", status=error.status, code=error.code, path=request.path)
         return _refusal(error.status, error.code, error.message)
     except ConfigError as error:
-        return _refusal(400, error.code, error.message, problems=[_problem(one) for one in error.problems])
+        return _refusal(400, error.code, error.message, problems=[problem_row(one) for one in error.problems])
     except Overloaded as error:
         return _refusal(429, error.code, error.message, retry_after_s=error.retry_after_s)
     except StoreError as error:
@@ -150,8 +152,3 @@ def _refusal(status: int, code: str, message: str, *, retry_after_s: int = 0, **
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    place = problem.place
-    return {"message": problem.message, "file": place.file if place else "", "line": place.line if place else 0, "remedy": problem.remedy}

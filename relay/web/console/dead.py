@@ -1,10 +1,11 @@
 """Dead letters and replays."""
 
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from relay.access.operator import Role
+from relay.base.masking import mask_text
 from relay.control.operate import Operations
 from relay.control.replay import Replays, ReplaySpec
 from relay.errors import RequestError
@@ -20,11 +21,12 @@ REPLAY: Final = frozenset(("to", "since_s", "until_s", "source", "rate", "dry_ru
 
 
 class DeadRoutes:
-    """`GET dead`, `POST dead/resend`, `POST dead/discard`, `POST replay`, `GET jobs`."""
+    """`GET dead`, `POST dead/resend`, `POST dead/discard`, `POST replay`, `GET jobs`. `mask_names`: `[ui] mask`."""
 
-    def __init__(self, operations: Operations, replays: Replays) -> None:
+    def __init__(self, operations: Operations, replays: Replays, mask_names: tuple[str, ...]) -> None:
         self._operations = operations
         self._replays = replays
+        self._mask_names = mask_names
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -36,15 +38,17 @@ class DeadRoutes:
         ]
 
     async def dead(self, request: web.Request) -> web.Response:
-        """`?to=&code=&since_s=&until_s=&message_id=&limit=`; `total` counts all that match."""
-        allowed(request, Role.VIEWER)
+        """`?to=&code=&since_s=&until_s=&message_id=&limit=`; `total` counts all that match. What was sent and answered is for operators."""
+        whole = allowed(request, Role.VIEWER).role.includes(Role.OPERATOR)
         query = request.query
         message_ids = tuple(query.getall("message_id", []))
         which = Selection((), message_ids, query.get("code", ""), number_of(query, "since_s"), number_of(query, "until_s"))
         limit = min(int(number_of(query, "limit", LIMIT)), LIMIT_MAX)
         to = query.get("to", "")
         total = await self._operations.count_dead(to, which)
-        return json_answer({"dead": await self._operations.dead(to, which, limit), "total": total})
+        letters = await self._operations.dead(to, which, limit)
+        shown = [letter | {"detail": self._masked(letter["detail"]) if whole else None} for letter in letters]
+        return json_answer({"dead": shown, "total": total})
 
     async def resend(self, request: web.Request) -> web.Response:
         by = allowed(request, Role.OPERATOR)
@@ -72,6 +76,12 @@ class DeadRoutes:
     async def jobs(self, request: web.Request) -> web.Response:
         allowed(request, Role.VIEWER)
         return json_answer({"jobs": await self._replays.jobs()})
+
+    def _masked(self, detail: Any) -> Any:
+        """Request and answer as text, wherever a text is one that can hold a name."""
+        if isinstance(detail, dict):
+            return {key: self._masked(item) for key, item in detail.items()}
+        return mask_text(detail, self._mask_names) if isinstance(detail, str) else detail
 
     async def _order(self, request: web.Request) -> tuple[str, Selection, bool]:
         given = await read_object(request)
