@@ -246,3 +246,54 @@ class StoreOpen:
 
     def measure(self, counters: Counters) -> None:
         counters.set("relay_store_full", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFired:
+    """A rule found its condition for long enough. `subject`: the slug of a source or destination, or `relay`; `firing`: alerts of the rule now."""
+
+    rule: str
+    subject: str
+    text: str
+    firing: int
+    level: ClassVar[str] = "warning"
+
+    def line(self) -> tuple[str, dict[str, Any]]:
+        return "alert.fired", {"rule": self.rule, "subject": self.subject, "text": self.text}
+
+    def measure(self, counters: Counters) -> None:
+        counters.count("relay_alerts_fired_total", self.rule)
+        counters.set("relay_alerts_firing", self.firing, self.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertResolved:
+    """The condition of a firing rule has been away for long enough."""
+
+    rule: str
+    subject: str
+    lasted_s: float
+    firing: int
+    level: ClassVar[str] = "info"
+
+    def line(self) -> tuple[str, dict[str, Any]]:
+        return "alert.resolved", {"rule": self.rule, "subject": self.subject, "duration_ms": round(self.lasted_s * 1000)}
+
+    def measure(self, counters: Counters) -> None:
+        counters.set("relay_alerts_firing", self.firing, self.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertGoesOn:
+    """An alert that an earlier process fired is still firing."""
+
+    rule: str
+    subject: str
+    firing: int
+    level: ClassVar[str] = "info"
+
+    def line(self) -> tuple[str, dict[str, Any]]:
+        return "alert.continued", {"rule": self.rule, "subject": self.subject}
+
+    def measure(self, counters: Counters) -> None:
+        counters.set("relay_alerts_firing", self.firing, self.rule)

@@ -27,11 +27,13 @@ COUNTERS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "relay_breaker_changes_total": ("How often the circuit breaker came into the state.", ("destination", "state")),
     "relay_live_rows_dropped_total": ("Live rows that a viewer did not get, because it was slow or its rate limited.", ("code",)),
     "relay_actor_restarts_total": ("Crashes of the destination's actor.", ("destination",)),
+    "relay_alerts_fired_total": ("How often the rule fired.", ("rule",)),
 }
 GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "relay_config_last_reload_successful": ("1: the configuration read last is in use.", ()),
     "relay_workspace_version": ("Number of the workspace version in use.", ()),
     "relay_store_full": ("1: the database takes no events.", ()),
+    "relay_alerts_firing": ("Alerts of the rule that go on.", ("rule",)),
     "relay_live_viewers": ("Who watches the live events.", ()),
 }
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)

@@ -421,6 +421,9 @@ class LedgerHistory:
     async def attempts_before(self, line: int, limit: int) -> list[tuple[int, str, list[Attempt]]]:
         return await self._store.read(lambda tx: tx.journal_before(line, limit))
 
+    async def waiting(self, name: str, limit: int) -> list[Row]:
+        return await self._store.read(lambda tx: sorted(tx.open_rows(name), key=lambda row: -row.changed_s)[:limit])
+
     async def dead(self, name: str, which: Selection, *, after_seq: int = 0, limit: int = 500) -> list[tuple[Row, Event | None]]:
         def query(tx: Transaction) -> list[tuple[Row, Event | None]]:
             rows = [row for row in operations.selected(tx, name, which) if row.seq > after_seq][:limit]

@@ -13,6 +13,7 @@ from relay.workspace.model import Workspace
 _LATEST = "SELECT version, digest, created_s, created_by, document FROM workspace ORDER BY version DESC LIMIT 1"  # by the primary key
 _VERSIONS = "SELECT version, created_s, created_by FROM workspace ORDER BY version DESC LIMIT ?"  # by the primary key
 _DOCUMENT = "SELECT document FROM workspace WHERE version = ?"
+_BEFORE = "SELECT version, created_s, created_by FROM workspace WHERE version > 1 AND created_s BETWEEN ? AND ? ORDER BY version DESC LIMIT 1"
 _SAVE = "INSERT INTO workspace (version, created_s, created_by, digest, document) VALUES (?, ?, ?, ?, ?)"
 _AUDIT = "INSERT INTO audit (at_s, operator, action, subject, detail) VALUES (?, ?, 'workspace.saved', ?, ?)"
 
@@ -48,6 +49,20 @@ class WorkspaceStore:
         """The newest versions, newest first: number, when it was made (unix seconds), and by whom."""
         rows = await self._database.read(lambda connection: connection.execute(_VERSIONS, (limit,)).fetchall())
         return [(row[0], row[1], row[2]) for row in rows]
+
+    async def change_between(self, since_s: float, until_s: float) -> dict[str, Any] | None:
+        """The newest change of that time: `{version, at_s, by, changed}`, with changed as `source web`; the first version is no change."""
+
+        def query(connection: sqlite3.Connection) -> dict[str, Any] | None:
+            row = connection.execute(_BEFORE, (since_s, until_s)).fetchone()
+            if row is None:
+                return None
+            texts = [connection.execute(_DOCUMENT, (version,)).fetchone() for version in (row[0] - 1, row[0])]
+            before, after = (jsonio.loads(text[0]) if text else {} for text in texts)
+            named = changes(before, after)
+            return {"version": row[0], "at_s": row[1], "by": row[2], "changed": sorted(name for names in named.values() for name in names)}
+
+        return await self._database.read(query)
 
     async def document(self, version: int) -> dict[str, Any] | None:
         """The document of a version (secrets masked); None when there is no such version."""

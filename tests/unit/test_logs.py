@@ -163,6 +163,7 @@ def test_a_delivered_fact_at_info_is_cheap() -> None:
     [
         facts.RequestRefused(401, "unauthorized"), facts.RequestAccepted("web", 512, 0.1, 2, 1), facts.DestinationHeld("orders", "relay", "gone", 410), facts.DestinationReleased("orders"),
         facts.BreakerChanged("orders", "open"), facts.ActorCrashed("orders", 1.0), facts.ConfigReloaded(2, ("orders",)), facts.ReloadRefused(("wrong",)),
+        facts.AlertFired("dead", "orders", "text", 1), facts.AlertResolved("dead", "orders", 9.0, 0), facts.AlertGoesOn("dead", "orders", 1),
         facts.StoreFull("disk"), facts.StoreOpen(), attempted("retry"),
     ],
 )  # fmt: skip

@@ -5,6 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from relay.base.clock import SystemClock
 from relay.observe.facts import (
     ActorCrashed,
+    AlertFired,
     BreakerChanged,
     ConfigReloaded,
     DeliveryAttempted,
@@ -68,6 +69,7 @@ def test_every_metric_is_moved_by_something() -> None:
     observer.emit(ActorCrashed("orders", 1.0))
     observer.emit(ConfigReloaded(7))
     observer.emit(StoreFull("disk"))
+    observer.emit(AlertFired("success rate", "orders", "it fails", 1))
     observer.committed(0.002, 20)
     tap = Tap(SystemClock(), metrics, max_rate=1)
     tap.start()

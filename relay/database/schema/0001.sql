@@ -179,3 +179,35 @@ CREATE TABLE job (
   created_s REAL NOT NULL,
   changed_s REAL NOT NULL
 ) STRICT;
+
+-- alerts: each alert that fired, with what was told of it. told: events appended so far; untold: what must be told next ('' nothing).
+-- Read by state (few fire), and newest first by id.
+CREATE TABLE alert (
+  id INTEGER PRIMARY KEY,
+  cause TEXT NOT NULL,
+  state TEXT NOT NULL,
+  rule TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  subject_kind TEXT NOT NULL,
+  slug TEXT NOT NULL,
+  value REAL NOT NULL,
+  threshold REAL NOT NULL,
+  opened_s REAL NOT NULL,
+  resolved_s REAL,
+  reminded_s REAL,
+  muted_until_s REAL,
+  muted_by TEXT NOT NULL DEFAULT '',
+  content TEXT NOT NULL,
+  told INTEGER NOT NULL DEFAULT 0,
+  untold TEXT NOT NULL DEFAULT '',
+  seq INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX alert_state ON alert (state, id);                -- what fires, at each start
+CREATE INDEX alert_opened ON alert (opened_s);                -- how often a rule fired since a time
+
+-- alerts: causes about which nothing is told until a time.
+CREATE TABLE mute (
+  cause TEXT PRIMARY KEY NOT NULL,
+  until_s REAL NOT NULL,
+  by TEXT NOT NULL
+) STRICT;
