@@ -21,11 +21,17 @@ from relay import __version__
 from relay.access.operator import CLI_ID, SIGNAL, Operator, Role
 from relay.access.sessions import Links, Sessions
 from relay.access.store import TokenStore
+from relay.alerts.evidence import Witness
+from relay.alerts.rules import Disk
+from relay.alerts.store import AlertStore
+from relay.alerts.watch import Pace, Senses, Watch
 from relay.base.chance import Chance, SystemChance
 from relay.base.clock import Clock, SystemClock
+from relay.base.masking import mask_text
 from relay.base.secret import Secret
-from relay.base.tasks import spawn
+from relay.base.tasks import spawn, supervise
 from relay.config.settings import Settings, parse_listen
+from relay.control.alerting import Alerting
 from relay.control.inventory import Inventory
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
@@ -54,6 +60,7 @@ from relay.router.feed import TailFeed
 from relay.router.router import Router
 from relay.router.tail import Tail
 from relay.web.auth import Gate
+from relay.web.console.alerts import AlertRoutes
 from relay.web.console.app import ConsoleApi, Ready, private_app
 from relay.web.console.session import SessionRoutes
 from relay.web.console.settings import SettingsRoutes
@@ -125,8 +132,11 @@ class App:
             await self._open_store()
             await self._open_workspace()
             self._build_delivery()
+            self._build_alerts()
             await self._supervise()
             await self._listen()
+            if self.settings.alerts.enabled:
+                self._keep(supervise(self.watch.run, name="alerts", on_crash=lambda error, delay_s: None), "alerts")
         except BaseException:
             await self.stop()
             raise
@@ -199,6 +209,29 @@ class App:
         self.supervisor = Supervisor(supplies, drain_s=self.settings.server.drain_s)
         budget = Budget(self.settings.store.max_db_bytes, self.settings.store.when_full)
         self.upkeep = Upkeep(self.outbox, self.database, self.current, seams.clock, self.observer, budget)
+
+    def _build_alerts(self) -> None:
+        settings, masked = self.settings.alerts, tuple(self.settings.ui.mask)
+        self.alert_store = AlertStore(self.database)
+        self.watch = Watch(
+            outbox=self.outbox,
+            current=self.current,
+            store=self.alert_store,
+            witness=Witness(self.outbox, self.workspaces, lambda text: mask_text(text, masked)),
+            senses=Senses(lambda: self.supervisor.restarts, self._disk, self._alerts_page),
+            pace=Pace(settings.check_every_s, settings.repeat_every_h),
+            clock=self._seams.clock,
+            observer=self.observer,
+        )
+
+    def _disk(self) -> Disk:
+        room, most = self.upkeep.room, self.settings.store.max_db_bytes
+        left = room.free_bytes + room.freelist_bytes
+        reserve_share = room.reserve_bytes / left if left and room.reserve_bytes else 0.0
+        return Disk((room.db_bytes - room.freelist_bytes) / most, reserve_share, self.database.full or self.outbox.reserve)
+
+    def _alerts_page(self) -> str:
+        return f"{self.ui_url}/ui/alerts"
 
     def _feed(self, destination: CompiledDestination) -> TailFeed:
         return TailFeed(self.tail, self.current, destination.source_ids)
@@ -296,6 +329,9 @@ class App:
             lambda: self.upkeep.room, lambda: self.publisher.warnings,
         )  # fmt: skip
         session_routes = SessionRoutes(gate=self.gate, sessions=self.sessions, links=self._links, tokens=tokens, clock=clock, version=__version__)
+        alerting = Alerting(
+            watch=self.watch, store=self.alert_store, outbox=self.outbox, current=self.current, access=tokens, clock=clock, link=self._alerts_page
+        )
         console = ConsoleApi(
             ready=lambda: Ready(__version__, self.tracking_url, self.ui_url, started_s),
             current=self.current,
@@ -309,6 +345,7 @@ class App:
             parts=(
                 session_routes,
                 SettingsRoutes(inventory, tokens),
+                AlertRoutes(alerting),
             ),
         )
         self._heartbeat = Heartbeat(clock)

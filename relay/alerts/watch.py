@@ -91,6 +91,8 @@ class Watch:
         self._restarts: dict[str, int] = {}
         self._trimmed_s = 0.0
         self._opened = False
+        self.checks = 0
+        """Looks that were taken to their end."""
         self.alerts: dict[str, Alert] = {}
         self._untold: list[Alert] = []
         self.listeners: list[Callable[[Alert], None]] = []
@@ -127,6 +129,7 @@ class Watch:
         if now_s - self._trimmed_s >= TRIM_S:
             self._trimmed_s = now_s
             await self._store.trim(now_s)
+        self.checks += 1
 
     def mute(self, cause: str, mute: Mute) -> None:
         """The store has muted a cause; what fires hears of it here."""
