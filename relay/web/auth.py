@@ -119,14 +119,14 @@ class Gate:
         if _equal(self._cli_token, given):
             return Operator(CLI_ID, CLI_ID, Role.ADMIN, address)
         self._check_tries(address)
+        if text and (by := await self._tokens.verify(text, address)):
+            return by
+        self._check_tries(address)  # again: from here on nothing waits, so a burst gets no more tries than a queue
         if _equal(self._ui_token, given):
             return Operator(UI_ID, UI_ID, Role.ADMIN, address)
-        by = await self._tokens.verify(text, address) if text else None
-        if by is None:
-            if text:
-                self._tries.add(address)
-            raise RequestError(401, "unauthorized", "A valid token is needed.")
-        return by
+        if text:
+            self._tries.add(address)
+        raise RequestError(401, "unauthorized", "A valid token is needed.")
 
     async def by_link(self, code: str, address: str) -> Operator:
         """Whom a one-time link logs in; the link is spent. Raises RequestError 401, or 429 after too many bad tries."""

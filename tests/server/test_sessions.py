@@ -1,5 +1,6 @@
 """Logging in by browser: links work once, sessions end when they must, and what the cookie says never shows."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,6 +200,17 @@ async def test_ten_bad_logins_a_minute_lock_the_address_but_not_who_is_in_or_has
     await site.browser().login(token=site.relay.app.cli_token)
     site.clock.advance(61)
     await outside.login(token="ui-canary")
+
+
+async def test_a_burst_of_bad_logins_gets_no_more_tries_than_a_queue(site: Site) -> None:
+    async def guess(number: int) -> int:
+        body = {"token": f"bad-{number}"}
+        async with site.http.post(f"{site.relay.app.ui_url}/ui/api/login", json=body) as answer:
+            return answer.status
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(guess(number)) for number in range(60)]
+    assert sorted(task.result() for task in tasks) == [401] * 10 + [429] * 50
 
 
 async def test_an_old_cookie_that_polls_is_no_bad_try(site: Site) -> None:
