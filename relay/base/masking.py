@@ -5,7 +5,7 @@ stays as it is, so that a person sees that it is empty. Pure; nothing is changed
 """
 
 import re
-from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
@@ -16,47 +16,47 @@ DEPTH_MAX: Final = 200
 """orjson reads deeper than it writes: what is below is cut."""
 CUT: Final = "…"
 
-_SEPARATORS: Final = str.maketrans("", "", "_-. ")
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)(?:"(\s*:\s*)?|$)', re.DOTALL)
-"""A JSON string, perhaps cut; the second group is there when it is a key."""
+_SEPARATORS = re.compile("[-_. ]")
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)(?:"(\s*:\s*)?|\\?\Z)', re.DOTALL)
+"""A JSON string, perhaps cut, even within an escape, so that every quote begins one; the second group is there when it is a key."""
 _SCALAR = re.compile(r"[^\s,\]}]+")
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|[][{}]', re.DOTALL)
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[][{}]', re.DOTALL)
 _PAIR = re.compile(r"(^|[?&])([^=&?#\s]+)=([^&#\s]+)")
 
 
 def mask(value: Any, names: tuple[str, ...]) -> Any:
     """`value` (as JSON has it) with `•••` in place of everything below a key that one of `names` covers."""
-    return _masked(value, _folded(names), DEPTH_MAX)
+    return _masked(value, _pattern(names), DEPTH_MAX)
 
 
 def mask_text(text: str, names: tuple[str, ...]) -> str:
     """The same for JSON, a form or a URL that is kept as text, perhaps cut at its end; every other character stays."""
-    folded = _folded(names)
+    secret = _pattern(names)
     if text.lstrip()[:1] in ("{", "["):
-        return _mask_json(text, folded)
-    return _PAIR.sub(lambda pair: f"{pair[1]}{pair[2]}={MASK}" if _covers(unquote_plus(pair[2]), folded) else pair[0], text)
+        return _mask_json(text, secret)
+    return _PAIR.sub(lambda pair: f"{pair[1]}{pair[2]}={MASK}" if secret.search(unquote_plus(pair[2])) else pair[0], text)
 
 
-def _masked(value: Any, names: tuple[str, ...], depth: int) -> Any:
-    if not isinstance(value, Mapping | list | tuple):
+def _masked(value: Any, secret: re.Pattern[str], depth: int) -> Any:
+    if not isinstance(value, dict | list | tuple):
         return value
     if not depth:
         return CUT
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {
-            key: (MASK if item not in (None, "", {}, []) else item) if _covers(str(key), names) else _masked(item, names, depth - 1)
+            key: (MASK if item not in (None, "", {}, []) else item) if secret.search(str(key)) else _masked(item, secret, depth - 1)
             for key, item in value.items()
         }
-    return [_masked(item, names, depth - 1) for item in value]
+    return [_masked(item, secret, depth - 1) for item in value]
 
 
-def _mask_json(text: str, names: tuple[str, ...]) -> str:
+def _mask_json(text: str, secret: re.Pattern[str]) -> str:
     parts, at = [], 0
     while found := _STRING.search(text, at):  # from string to string, so that what is inside of one is never taken for a key
         start = found.end()
         parts.append(text[at:start])
         at = start
-        if found[2] and _covers(_plain(found[1]), names):
+        if found[2] and secret.search(_plain(found[1])):
             at = _value_end(text, start)
             parts.append(text[start:at] if text[start:at] in ("null", '""', "{}", "[]") else f'"{MASK}"')
     return "".join(parts) + text[at:]
@@ -85,14 +85,8 @@ def _plain(key: str) -> str:
         return key
 
 
-def _folded(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(folded for name in names if (folded := _fold(name)))
-
-
-def _fold(text: str) -> str:
-    return text.casefold().translate(_SEPARATORS)
-
-
-def _covers(key: str, names: tuple[str, ...]) -> bool:
-    folded = _fold(key)
-    return any(name in folded for name in names)
+@lru_cache(maxsize=16)
+def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds one of `names` in a key, whatever separates its letters; nothing when there is no name."""
+    folded = [_SEPARATORS.sub("", name) for name in names]
+    return re.compile("|".join("[-_. ]*".join(map(re.escape, name)) for name in folded if name) or r"(?!)", re.IGNORECASE)

@@ -1,6 +1,8 @@
 """Logging in by browser: links work once, sessions end when they must, and what the cookie says never shows."""
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +117,17 @@ async def test_the_welcome_shows_a_link_to_a_person_and_where_no_token_is_set(si
     other.mkdir()
     async with running("", other) as relay:
         assert f"{relay.app.ui_url}/ui/login#" in relay.app.welcome(to_person=False)
+
+
+async def test_the_command_prints_a_link_that_works(site: Site, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "relay", "login", "--url", site.relay.app.ui_url, "--data", str(tmp_path / "data")]
+    for more in ((), ("--json",)):
+        process = await asyncio.create_subprocess_exec(*command, *more, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+        out, err = await process.communicate()
+        assert process.returncode == 0, err
+        link = str(json.loads(out)["link"] if more else out.decode().strip())
+        assert link.startswith(f"{site.relay.app.ui_url}/ui/login#")
+        assert (await site.browser().login(link=link.rpartition("#")[2]))["role"] == "admin"
 
 
 async def test_a_link_gives_the_rights_of_who_asked_and_ends_with_the_token(site: Site) -> None:

@@ -53,6 +53,8 @@ def test_a_value_too_deep_to_be_written_is_cut() -> None:
         ('{"p\\u0061ssword":"x"}', '{"p\\u0061ssword":"•••"}'),
         ('{"secret":{"a":["}"]},"b":[1]}', '{"secret":"•••","b":[1]}'),
         ('{"b":1,"token":"cut at the e', '{"b":1,"token":"•••"'),
+        ('{"b":1,"token":"cut in an escape\\', '{"b":1,"token":"•••"'),
+        ('{"b":"\\"\\"\\"\\', '{"b":"\\"\\"\\"\\'),
         ('{"b":1,"secret":{"a":[1,', '{"b":1,"secret":"•••"'),
         ('{"b":"say \\"token\\": yes"}', '{"b":"say \\"token\\": yes"}'),
         ('{"a":"x",":token":"v"}', '{"a":"x",":token":"•••"}'),
