@@ -31,10 +31,12 @@ from relay.base.masking import mask_text
 from relay.base.secret import Secret
 from relay.base.tasks import spawn, supervise
 from relay.config.settings import Settings, parse_listen
-from relay.control.alerting import Alerting
+from relay.control.alerting import Alerting, shown
 from relay.control.inventory import Inventory
+from relay.control.live import Live
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
+from relay.control.pulse import Pulse
 from relay.control.replay import Replays
 from relay.control.upkeep import Budget, Upkeep
 from relay.control.why import Why
@@ -51,6 +53,7 @@ from relay.observe.facts import RequestAccepted
 from relay.observe.metrics import Metrics, Snapshot
 from relay.observe.observer import Observer
 from relay.observe.systemd import notify, watchdog_s
+from relay.observe.tap import Tap
 from relay.outbox.engine import LedgerOutbox, Limits
 from relay.outbox.interface import ROUTER
 from relay.outbox.operations import Keep
@@ -62,6 +65,7 @@ from relay.router.tail import Tail
 from relay.web.auth import Gate
 from relay.web.console.alerts import AlertRoutes
 from relay.web.console.app import ConsoleApi, Ready, private_app
+from relay.web.console.live import LiveRoutes
 from relay.web.console.session import SessionRoutes
 from relay.web.console.settings import SettingsRoutes
 from relay.web.health import Health, Heartbeat
@@ -332,6 +336,11 @@ class App:
         alerting = Alerting(
             watch=self.watch, store=self.alert_store, outbox=self.outbox, current=self.current, access=tokens, clock=clock, link=self._alerts_page
         )
+        tap = Tap(clock, self.metrics, ring_rows=ui.ring_events, max_rate=ui.max_rows_per_s)
+        pulse = Pulse(totals=self.outbox.totals, operations=self.operations, current=self.current, clock=clock)
+        live = Live(tap=tap, outbox=self.outbox, router=self.router, current=self.current, pulse=pulse)
+        self.live = LiveRoutes(live, self.gate, clock, version=__version__, max_viewers=ui.max_viewers, mask_names=tuple(ui.mask))
+        self.watch.listeners.append(lambda alert: self.live.announce(shown(alert, [])))
         console = ConsoleApi(
             ready=lambda: Ready(__version__, self.tracking_url, self.ui_url, started_s),
             current=self.current,
@@ -346,6 +355,7 @@ class App:
                 session_routes,
                 SettingsRoutes(inventory, tokens),
                 AlertRoutes(alerting),
+                self.live,
             ),
         )
         self._heartbeat = Heartbeat(clock)
@@ -410,6 +420,7 @@ class App:
             await asyncio.wait(self._tasks)
         if hasattr(self, "private"):
             self._heartbeat.stop()
+            await self.live.close()
             await self.private.close(1)
         if hasattr(self, "database"):
             await self.database.close()

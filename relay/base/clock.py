@@ -1,6 +1,7 @@
 """Time, handed in: nothing else in relay asks the system for it."""
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -21,3 +22,8 @@ class SystemClock:
 
     now = staticmethod(time.time)  # noqa: TID251 - the one place
     monotonic = staticmethod(time.monotonic)
+
+
+def iso(unix_s: float) -> str:
+    """`2026-01-31T12:00:00.000Z`."""
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -55,9 +55,12 @@ Check = Callable[[str], bool]
 
 
 class RowFilter:
-    """One compiled filter. Raises FilterError for a tree that is none."""
+    """One compiled filter. Raises FilterError for a tree that is none.
 
-    def __init__(self, ast: Any) -> None:
+    `through`: what is asked of an event's body is asked of `through(material)` instead, for viewers who may not see all of it.
+    """
+
+    def __init__(self, ast: Any, *, through: Callable[[Material], Material] | None = None) -> None:
         count = _check(ast, 0)
         if count > LEAVES_MAX:
             raise FilterError(f"the filter has more than {LEAVES_MAX} terms")
@@ -66,7 +69,10 @@ class RowFilter:
         self.everything = count == 0
         self.follows_state = "state" in fields
         """Whether a row may come to match later, by a change of its delivery state."""
-        self.matches: Predicate = _compile(ast)
+        matches = _compile(ast)
+        self.matches: Predicate = matches
+        if through and any(field in ("text", "has") or "." in field for field in fields):
+            self.matches = lambda row, material: matches(row, through(material))
 
 
 EVERYTHING: Final[Ast] = {"all": []}
@@ -204,7 +210,7 @@ def _compile_leaf(field: str, op: str, value: Any) -> Predicate:
         return _text_search(_plain(value))
     if field == "has":
         path = str(value).split(".")
-        return lambda _, material: _found(material.payload, path) is not None
+        return lambda _, material: found_at(material.payload, path) is not None
     if field in NUMBERS:
         compare, key = _number_check(op, value), NUMBERS[field]
         return lambda row, _: compare(row[key])
@@ -222,9 +228,9 @@ def _compile_leaf(field: str, op: str, value: Any) -> Predicate:
 def _path_leaf(path: Sequence[str], op: str, value: Any) -> Predicate:
     if op in ("gt", "lt"):
         compare = _number_check(op, value)
-        return lambda _, material: _is_number(found := _found(material.payload, path)) and compare(found)
+        return lambda _, material: _is_number(found := found_at(material.payload, path)) and compare(found)
     check = _check_of(op, value)
-    return lambda _, material: (found := _found(material.payload, path)) is not None and check(_plain(found))
+    return lambda _, material: (found := found_at(material.payload, path)) is not None and check(_plain(found))
 
 
 def _check_of(op: str, value: Any) -> Check:
@@ -274,7 +280,7 @@ def _text_search(text: str) -> Predicate:
     return lambda _, material: wide in material.body[:SEARCHED_BYTES].decode("utf-8", "ignore").lower()
 
 
-def _found(value: Any, path: Sequence[str]) -> Any:
+def found_at(value: Any, path: Sequence[str]) -> Any:
     """What lies at a path of keys (or list positions); None: nothing does."""
     for key in path:
         if isinstance(value, Mapping):
