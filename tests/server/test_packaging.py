@@ -40,6 +40,7 @@ def test_the_wheel_holds_what_a_running_relay_reads(wheel: zipfile.ZipFile, buil
     for name in build_ui.FILES:
         assert f"relay/web/static/vendor/{name}" in names
         assert f"relay/web/static/vendor/{name}.LICENSE.txt" in names
+    assert {"relay/web/static/index.html", "relay/web/static/app.js", "relay/web/static/app.css", "relay/web/static/pages/live.js"} <= set(names)
     assert [name for name in names if name.startswith("relay/database/schema/") and name.endswith(".sql")]
     assert "relay/__main__.py" in names
 

@@ -130,6 +130,11 @@ export function visible(value) {
   return text.replace(HIDDEN, (sign) => SHORT[sign] ?? `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
+/** `visible`, with line breaks left as they are: for a `<pre>`. @param {string} text */
+export function lines(text) {
+  return text.split("\n").map(visible).join("\n");
+}
+
 /** At most `length` characters, with an ellipsis. @param {string} text @param {number} length */
 export function cut(text, length) {
   return text.length > length ? `${text.slice(0, length)}…` : text;

@@ -125,7 +125,8 @@ const socket = new Socket();
 class Subscription {
   isPaused = false;
   isResumed = false;
-  seq = 0;
+  /** Up to where rows came in. @type {number | null} */
+  seq = null;
 
   /** @param {number} id @param {object} filter @param {number} limit @param {string[]} fields @param {Listener} listener */
   constructor(id, filter, limit, fields, listener) {
@@ -138,7 +139,7 @@ class Subscription {
 
   /** @param {boolean} isSameEpoch */
   start(isSameEpoch) {
-    this.isResumed = isSameEpoch && this.seq > 0;
+    this.isResumed = isSameEpoch && this.seq !== null;
     const resume = this.isResumed ? { epoch: hello.value?.epoch, seq: this.seq } : undefined;
     socket.send({ t: "subscribe", id: this.id, filter: this.filter, limit: this.limit, fields: this.fields, resume });
     if (this.isPaused || socket.isHiddenPause) socket.send({ t: "pause", id: this.id });
@@ -148,14 +149,13 @@ class Subscription {
   receive(message) {
     const { listener } = this;
     if (message.t === "rows") {
-      this.seq = Math.max(this.seq, message.seq);
+      this.seq = Math.max(this.seq ?? message.seq, message.seq);
       listener.onRows(message.rows);
       afterDrawing(() => socket.send({ t: "ack", seq: message.seq }));
     } else if (message.t === "snapshot") {
-      for (const row of message.rows) this.seq = Math.max(this.seq, row.seq);
+      this.seq = Math.max(this.seq ?? hello.value?.seq ?? 0, ...message.rows.slice(-1).map((/** @type {Row} */ row) => row.seq));
       listener.onSnapshot(message.rows, message.gap, this.isResumed && !message.gap);
       this.isResumed = false;
-      if (this.seq === 0) this.seq = hello.value?.seq ?? 0;
     } else if (message.t === "patch") listener.onPatch(message.rows);
     else if (message.t === "drops") listener.onDrops?.(message);
     else if (message.t === "paused") listener.onPaused?.(message.waiting);
@@ -177,7 +177,7 @@ class Subscription {
     socket.subscriptions.delete(this.id);
     this.id = socket.lastId += 1;
     socket.subscriptions.set(this.id, this);
-    this.seq = 0;
+    this.seq = null;
     if (connection.value === "live") this.start(false);
   }
 

@@ -1,21 +1,17 @@
 // A line of figures without axes: the shape of the last hours beside a name.
-import { h } from "../vendor/preact.mjs";
+import { html } from "./ui.js";
 
 /**
  * @param {{values: number[], width?: number, height?: number, tone?: "accent" | "ok" | "warn" | "bad" | "off", label?: string}} props
  * `label` says the shape in words for those who do not see it; without one the picture is decoration.
  */
 export function Spark({ values, width = 72, height = 20, tone = "accent", label = "" }) {
-  const said = label ? { role: "img", "aria-label": label } : { "aria-hidden": true };
-  const frame = { class: `spark ${tone}`, width, height, viewBox: `0 0 ${width} ${height}`, ...said };
   const line = points(values, width, height);
-  if (!line) return h("svg", frame, h("path", { class: "spark-none", d: `M0 ${height - 1.5}H${width}` }));
-  return h(
-    "svg",
-    frame,
-    h("path", { class: "spark-area", d: `M0 ${height}L${line.join("L")}L${width} ${height}z` }),
-    h("path", { class: "spark-line", d: `M${line.join("L")}` }),
-  );
+  return html`<svg class="spark ${tone}" width=${width} height=${height} viewBox="0 0 ${width} ${height}" role=${label ? "img" : undefined} aria-label=${label || undefined} aria-hidden=${!label}>
+    ${line
+      ? [html`<path class="spark-area" d="M0 ${height}L${line.join("L")}L${width} ${height}z" />`, html`<path class="spark-line" d="M${line.join("L")}" />`]
+      : html`<path class="spark-none" d="M0 ${height - 1.5}H${width}" />`}
+  </svg>`;
 }
 
 /** @param {number[]} values @param {number} width @param {number} height @returns {string[] | null} null: nothing but zero */

@@ -47,14 +47,14 @@ export default function Page() {
 
   return html`<main class="door">
     <form class="door-card" onSubmit=${submit}>
-      <div class="door-brand"><img src="/favicon.svg" width="36" height="36" alt="" /><div><h1>Sign in to relay</h1><p class="muted">With a token of this relay, or its one-time link.</p></div></div>
+      <div class="door-brand"><img src="/favicon.svg" width="40" height="40" alt="" /><div><h1>Sign in to relay</h1><p class="muted">With a token of this relay, or its one-time link.</p></div></div>
       <div class="field">
         <label for="token">Token</label>
         <input class="input mono" id="token" ref=${input} type="password" autocomplete="current-password" spellcheck=${false} aria-invalid=${error !== ""} aria-describedby="token-note" />
-        <div id="token-note" aria-live="polite">${error ? html`<span class="field-error">${error}</span>` : html`<span class="hint">It starts with rt_ and was shown once, when it was made.</span>`}</div>
+        <div id="token-note" aria-live="polite">${error ? html`<span class="field-error">${error}</span>` : html`<span class="hint">It was shown once, when it was made.</span>`}</div>
       </div>
       <button class="btn primary" disabled=${isBusy}>${isBusy ? "Signing in…" : "Sign in"}</button>
-      <div class="door-help small muted"><${Icon} name="info" size=${14} /><p>No token at hand? On the machine that runs relay, <code>relay token create</code> makes one, and <code>cat relay-data/cli.token</code> shows the one of this run.</p></div>
+      <div class="door-help small muted"><${Icon} name="info" size=${14} /><p>No token at hand? On the machine that runs relay, <code>relay token new --name me --role admin</code> makes one.</p></div>
     </form>
   </main>`;
 }
