@@ -34,10 +34,12 @@ from relay.config.settings import Settings, parse_listen
 from relay.control.alerting import Alerting, shown
 from relay.control.inventory import Inventory
 from relay.control.live import Live
+from relay.control.measure import Measure
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
 from relay.control.pulse import Pulse
 from relay.control.replay import Replays
+from relay.control.statistics import Statistics
 from relay.control.upkeep import Budget, Upkeep
 from relay.control.why import Why
 from relay.database.database import Database
@@ -213,6 +215,7 @@ class App:
         self.supervisor = Supervisor(supplies, drain_s=self.settings.server.drain_s)
         budget = Budget(self.settings.store.max_db_bytes, self.settings.store.when_full)
         self.upkeep = Upkeep(self.outbox, self.database, self.current, seams.clock, self.observer, budget)
+        self.measure = Measure(self.outbox, self.outbox.totals, self.current, seams.clock, self.observer)
 
     def _build_alerts(self) -> None:
         settings, masked = self.settings.alerts, tuple(self.settings.ui.mask)
@@ -256,6 +259,7 @@ class App:
         await self.supervisor.use(self.current.compiled)
         self._router_task = self._keep(self.router.run(), "router")
         self._keep(self.upkeep.run(), "upkeep")
+        self._keep(self.measure.run(), "measure")
         if period_s := watchdog_s():
             self._keep(self._beat(period_s), "watchdog")
 
@@ -304,6 +308,11 @@ class App:
             outbox=self.outbox, current=self.current, access=tokens, clock=clock, observer=self.observer, refresh=self.supervisor.refresh
         )
         self.replays = Replays(outbox=self.outbox, current=self.current, supervisor=self.supervisor, access=tokens, clock=clock)
+        statistics = Statistics(
+            outbox=self.outbox, operations=self.operations, measure=self.measure, current=self.current, clock=clock,
+            healthy=lambda: self._ready and not (self.database.failed or self.database.full or self.outbox.reserve),
+            tracking_url=lambda: self.tracking_url,
+        )  # fmt: skip
         self.why = Why(outbox=self.outbox, current=self.current, clock=clock, mask_names=tuple(ui.mask))
         self.publisher = Publisher(
             read=self._read,
@@ -347,6 +356,7 @@ class App:
             operations=self.operations,
             replays=self.replays,
             why=self.why,
+            statistics=statistics,
             publisher=self.publisher,
             tokens=tokens,
             clock=clock,
@@ -422,6 +432,8 @@ class App:
             self._heartbeat.stop()
             await self.live.close()
             await self.private.close(1)
+        if hasattr(self, "measure"):
+            await self.measure.flush()
         if hasattr(self, "database"):
             await self.database.close()
         self._folder.close()

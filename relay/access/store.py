@@ -18,6 +18,7 @@ from relay.errors import RequestError
 T = TypeVar("T")
 PREFIX_CHARS: Final = 8
 AUDIT_MAX: Final = 100_000
+AUDIT_SEARCHED: Final = 5_000
 USED_EVERY_S: Final = 3600
 """Last use is kept by the hour, so that a busy token costs one write an hour."""
 
@@ -108,10 +109,12 @@ class TokenStore:
             await self._database.write(lambda connection: connection.execute(used, (now_s, token.token_id)).rowcount)
         return Operator(token.token_id, token.name, token.role, address)
 
-    async def audited(self, *, before: int | None = None, limit: int = 100) -> list[tuple[int, AuditRecord]]:
-        """The newest records, newest first, with their ids; `before`: only those with a smaller id."""
-        sql = "SELECT id, at_s, operator, action, subject, detail FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?"  # by the primary key
-        bound = (2**63 - 1 if before is None else before, limit)
+    async def audited(self, *, before: int | None = None, subject: str = "", limit: int = 100) -> list[tuple[int, AuditRecord]]:
+        """The newest records, newest first, with their ids; `before`: only those with a smaller id; `subject`: of the newest AUDIT_SEARCHED, those of it."""
+        columns = "id, at_s, operator, action, subject, detail"
+        some = f"SELECT {columns} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?"  # noqa: S608 - by the primary key
+        sql = f"SELECT {columns} FROM ({some}) WHERE ? IN ('', subject) LIMIT ?"  # noqa: S608
+        bound = (2**63 - 1 if before is None else before, AUDIT_SEARCHED if subject else limit, subject, limit)
         rows = await self._database.read(lambda connection: connection.execute(sql, bound).fetchall())
         return [(row[0], AuditRecord(*row[1:])) for row in rows]
 

@@ -1,23 +1,26 @@
 """Hold, resume, re-send, discard, and how every destination is doing."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from relay.access.operator import Operator
 from relay.access.store import AuditRecord
 from relay.base import jsonio
 from relay.base.clock import Clock
+from relay.base.event import Event
 from relay.errors import RequestError
 from relay.observe.facts import DestinationHeld, DestinationReleased
 from relay.observe.metrics import DestinationFigures
 from relay.observe.observer import Observer
-from relay.outbox.interface import ROUTER, Cursor, Outbox, Row, Selection
+from relay.outbox.interface import ROUTER, Cursor, Outbox, Row, Sample, Selection
 from relay.outbox.ledger import destination_of
 from relay.pipeline.compiled import Current
 from relay.workspace.model import Destination
 
 State = dict[str, Any]
 DeadLetter = dict[str, Any]
+PAGE = 200
+"""Dead letters that are read at a time."""
 
 
 class Audit(Protocol):
@@ -62,6 +65,21 @@ class Operations:
             found = await self._outbox.history.dead(name, which, limit=limit - len(letters))
             letters += [{"destination": self._slug(name), "job": name if "#" in name else "", **_letter(row, event)} for row, event in found]
         return letters
+
+    async def every_dead(self, to: str, which: Selection) -> AsyncIterator[tuple[DeadLetter, Event | None]]:
+        """All dead letters that match, in pages, each with its event (None: it is gone)."""
+        for name in await self._consumers(to):
+            after, more = 0, True
+            while more:
+                found = await self._outbox.history.dead(name, which, after_seq=after, limit=PAGE)
+                more = len(found) == PAGE
+                last = found[-1][0].seq if found else 0
+                if more and found[0][0].seq != last:  # the rest of the last event's letters may be on the next page
+                    found = [one for one in found if one[0].seq != last]
+                    last = found[-1][0].seq
+                for row, event in found:
+                    yield {"destination": self._slug(name), "job": name if "#" in name else "", **_letter(row, event)}, event
+                after = last
 
     async def count_dead(self, to: str, which: Selection) -> int:
         """How many dead letters a selection takes."""
@@ -198,8 +216,8 @@ def _letter(row: Row, event: Any) -> DeadLetter:
     }
 
 
-def detail_of(row: Row) -> Any:
-    """The last failed attempt as kept with a row: `{request, response}`, secrets masked; None: nothing was kept."""
+def detail_of(row: Row | Sample) -> Any:
+    """The failed attempt as kept with a row or a sample: `{request, response}`, secrets masked; None: nothing was kept."""
     try:
         return jsonio.loads(row.detail) if row.detail else None
     except ValueError:

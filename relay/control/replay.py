@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from relay.access.operator import Operator
 from relay.access.store import AuditRecord
 from relay.base.clock import Clock
+from relay.base.codes import Door
 from relay.control.operate import Audit, find_destination, plain_doors
 from relay.errors import RequestError
 from relay.outbox.interface import ROUTER, Cursor, Outbox
@@ -86,6 +87,22 @@ class Replays:
         await self._supervisor.refresh()
         return name
 
+    async def cancel(self, name: str, by: Operator) -> int:
+        """Stop a replay: what it has not sent leaves as discarded; what is in flight ends. Returns how many entries left. Raises RequestError 404."""
+        cursor = await self._outbox.cursor(name) if "#" in name and destination_of(name) != ROUTER else None
+        if cursor is None or cursor.end is None:
+            raise RequestError(404, "not_found", f'There is no replay "{name}".')
+        compiled = self._current.compiled
+        destination = compiled.destinations.get(destination_of(name))
+        named = cursor.state.get("replay", {}).get("source")
+        sources = frozenset([named]) if named else destination.source_ids if destination else frozenset(compiled.sources)
+        stopped_s, count = self._clock.now(), 0
+        await self._outbox.set_state(name, lambda state: state | {"replay": {**state.get("replay", {}), "cancelled_s": stopped_s}})
+        while (await self._outbox.balance(name)).pending:
+            count += await self._outbox.expire(name, cursor.end, sources, door=Door.DISCARDED, code="by_hand")
+        await self._access.audit(AuditRecord(self._clock.now(), by.name, "replay.cancel", self._slug(name), f"{name}: {count} entries"))
+        return count
+
     async def jobs(self) -> list[dict[str, Any]]:
         """Every replay that is known, with its progress."""
         names = [name for name in await self._outbox.names() if "#" in name and destination_of(name) != ROUTER]
@@ -105,6 +122,7 @@ class Replays:
             "destination": self._slug(cursor.name),
             "finished": not pending,
             "held": bool(cursor.state.get("hold")),
+            "cancelled_s": replay.get("cancelled_s"),
             "done": min(total, sum(doors.values())) if pending else total,
             "total": total,
             "pending": pending,

@@ -114,6 +114,7 @@ class Upkeep:
         """History whose time is over, slice by slice; then give free pages back, and drop what was removed long ago."""
         while await self._outbox.trim() >= 1_000:
             await asyncio.sleep(0)
+        await self._outbox.roll_up()
         self._trimmed_s = self._clock.monotonic()
         if self.room.freelist_bytes > 0.25 * self.room.db_bytes:
             await self._database.vacuum_some(VACUUM_PAGES)

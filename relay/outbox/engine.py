@@ -426,7 +426,7 @@ class LedgerHistory:
 
     async def dead(self, name: str, which: Selection, *, after_seq: int = 0, limit: int = 500) -> list[tuple[Row, Event | None]]:
         def query(tx: Transaction) -> list[tuple[Row, Event | None]]:
-            rows = [row for row in operations.selected(tx, name, which) if row.seq > after_seq][:limit]
+            rows = operations.selected(tx, name, which, after_seq, limit)
             events = tx.events_at([row.seq for row in rows])
             return [(row, events.get(row.seq)) for row in rows]
 

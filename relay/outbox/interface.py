@@ -99,12 +99,12 @@ class Sample:
 
 
 class SampleGroup(NamedTuple):
-    """How many samples of a code are kept, and the newest one's status and time."""
+    """How many samples of a code are kept, and the newest one's result, status and time."""
 
     code: str
     n: int
+    result: str
     status: int | None
-    first_s: float
     last_s: float
 
 

@@ -246,7 +246,7 @@ class Disk:
         groups = []
         for code in sorted({one.code for one in self.examples if one.destination_id == destination_id}):
             of_code = self.samples(destination_id, code)
-            groups.append(SampleGroup(code, len(of_code), of_code[0].status, of_code[-1].at_s, of_code[0].at_s))
+            groups.append(SampleGroup(code, len(of_code), of_code[0].result, of_code[0].status, of_code[0].at_s))
         return groups
 
     def delete_samples_of(self, seqs: Sequence[int]) -> None:

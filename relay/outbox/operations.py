@@ -187,12 +187,13 @@ def set_state(tx: Transaction, name: str, change: Callable[[dict[str, Any]], dic
     return Changed(state=cursor.state)
 
 
-def selected(tx: Transaction, name: str, which: Selection) -> list[Row]:
+def selected(tx: Transaction, name: str, which: Selection, after: int = 0, limit: int = ALL) -> list[Row]:
+    """Dead rows that match, above the seq `after`, the first `limit` of them."""
     seqs = list(which.seqs) if which.seqs else None
-    dead = tx.dead_rows(name, which, seqs, 0, ALL)
+    dead = tx.dead_rows(name, which, seqs, after, ALL if which.message_ids else limit)
     if which.message_ids:
         events = tx.events_at([row.seq for row in dead])
-        dead = [row for row in dead if row.seq in events and events[row.seq].message_id in which.message_ids]
+        dead = [row for row in dead if row.seq in events and events[row.seq].message_id in which.message_ids][:limit]
     return dead
 
 

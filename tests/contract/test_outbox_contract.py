@@ -920,7 +920,7 @@ async def test_the_last_ten_samples_of_each_code_are_kept_with_their_message_id(
     kept = await outbox.history.samples("d", "500")
     assert [(one.seq, one.message_id) for one in kept] == [(seq, f"m{seq}") for seq in range(13, 3, -1)]
     assert (kept[0].at_s, kept[0].attempt, kept[0].status, kept[0].duration_ms, kept[0].detail) == (START_S + 13, 1, 501, 12.5, b'{"request":null}')
-    assert await outbox.history.sample_groups("d") == [("400", 1, 500, START_S, START_S), ("500", 10, 501, START_S + 4, START_S + 13)]
+    assert await outbox.history.sample_groups("d") == [("400", 1, RETRY, 500, START_S), ("500", 10, RETRY, 501, START_S + 13)]
     assert await outbox.history.samples("d", "404") == []
 
 

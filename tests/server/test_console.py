@@ -18,9 +18,11 @@ from relay.base.clock import SystemClock
 from relay.base.codes import Door
 from relay.base.event import Event, event_of
 from relay.base.secret import Secret
+from relay.control.measure import Measure
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
 from relay.control.replay import Replays
+from relay.control.statistics import Statistics
 from relay.control.why import Why
 from relay.database.database import Database
 from relay.errors import ConfigError, Place, Problem
@@ -147,9 +149,14 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
         cli_token=Secret(CLI), ui_token=Secret(UI), metrics_token=Secret(""), tokens=tokens, hosts=("relay.example",), listen="127.0.0.1", clock=clock,
         sessions=Sessions(database, clock, lasts_s=3600, ui_token=Secret(UI)), links=Links(clock), proxies=Proxies(()),
     )  # fmt: skip
+    measure = Measure(outbox, outbox.totals, current, clock, observer)
+    statistics = Statistics(
+        outbox=outbox, operations=operations, measure=measure, current=current, clock=clock, healthy=lambda: True,
+        tracking_url=lambda: "http://127.0.0.1:8000",
+    )  # fmt: skip
     api = ConsoleApi(
         ready=lambda: Ready("1.0", "http://127.0.0.1:8000", "http://127.0.0.1:8001", 1.0),
-        current=current, operations=operations, replays=replays, why=Why(outbox=outbox, current=current, clock=clock), publisher=publisher, tokens=tokens,
+        current=current, operations=operations, replays=replays, why=Why(outbox=outbox, current=current, clock=clock), statistics=statistics, publisher=publisher, tokens=tokens,
         clock=clock, mask_names=("password",),
     )  # fmt: skip
 
@@ -319,7 +326,7 @@ async def test_a_replay_is_counted_then_started_over_what_the_live_cursor_has_pa
     consumer = await console.filled(4)
     for seq in (1, 2, 3):
         await settle(consumer, seq, Door.DELIVERED)
-    assert await console.post("replay", {"to": "orders", "since_s": 0, "dry_run": True}) == {"count": 3}
+    assert await console.post("replay", {"to": "orders", "since_s": 0, "dry_run": True}) == {"count": 3, "estimate_s": 0.04}
     started = await console.post("replay", {"to": "orders", "since_s": 0, "source": "web", "rate": 5}, status=202)
     assert started == {"count": 3, "job": "orders#1"}
     assert console.actors.refreshed == 1

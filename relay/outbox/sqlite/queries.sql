@@ -220,7 +220,7 @@ WHERE destination = :destination AND code = :code ORDER BY at_s DESC, id DESC
 
 -- name: sample_groups
 -- sample_code; with max() SQLite takes the other columns from the row that holds it.
-SELECT code, count(*), status, min(at_s), max(at_s) FROM sample WHERE destination = :destination GROUP BY code ORDER BY code
+SELECT code, count(*), result, status, max(at_s) FROM sample WHERE destination = :destination GROUP BY code ORDER BY code
 
 -- name: delete_old_samples
 -- sample_code.

@@ -14,6 +14,7 @@ from relay.control.inventory import problem_row
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
 from relay.control.replay import Replays
+from relay.control.statistics import Statistics
 from relay.control.why import Why
 from relay.errors import ConfigError, Overloaded, RequestError, StoreError
 from relay.pipeline.compiled import Current
@@ -21,6 +22,8 @@ from relay.web.auth import Gate, Handler, allowed
 from relay.web.console.dead import DeadRoutes
 from relay.web.console.destinations import DestinationRoutes
 from relay.web.console.events import EventRoutes
+from relay.web.console.overview import OverviewRoutes
+from relay.web.console.sources import SourceRoutes
 from relay.web.console.tokens import TokenRoutes
 from relay.web.health import Health
 from relay.web.pages import SECURITY_HEADERS, Pages
@@ -59,6 +62,7 @@ class ConsoleApi:
         operations: Operations,
         replays: Replays,
         why: Why,
+        statistics: Statistics,
         publisher: Publisher,
         tokens: TokenStore,
         clock: Clock,
@@ -73,8 +77,10 @@ class ConsoleApi:
         self._clock = clock
         self._parts: tuple[Part, ...] = (
             *parts,
-            DestinationRoutes(operations, current),
-            DeadRoutes(operations, replays, mask_names),
+            OverviewRoutes(statistics),
+            SourceRoutes(statistics),
+            DestinationRoutes(operations, statistics, current, tokens, mask_names),
+            DeadRoutes(operations, replays, statistics, mask_names),
             EventRoutes(why, operations, replays),
             TokenRoutes(tokens, clock),
         )

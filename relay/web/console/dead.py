@@ -1,16 +1,19 @@
 """Dead letters and replays."""
 
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from relay.access.operator import Role
-from relay.base.masking import mask_text
+from relay.base import jsonio
+from relay.base.masking import mask
 from relay.control.operate import Operations
 from relay.control.replay import Replays, ReplaySpec
+from relay.control.statistics import Statistics
 from relay.errors import RequestError
 from relay.outbox.interface import Selection
 from relay.web.auth import allowed
+from relay.web.console.masked import masked
 from relay.web.console.reading import flag_of, number_of, read_object, refuse_unknown, selection_of, text_of
 from relay.web.respond import json_answer
 
@@ -21,34 +24,49 @@ REPLAY: Final = frozenset(("to", "since_s", "until_s", "source", "rate", "dry_ru
 
 
 class DeadRoutes:
-    """`GET dead`, `POST dead/resend`, `POST dead/discard`, `POST replay`, `GET jobs`. `mask_names`: `[ui] mask`."""
+    """`GET dead`, `GET dead/export`, `POST dead/resend|discard`, `POST replay`, `GET jobs`, `POST jobs/{name}/cancel`. `mask_names`: `[ui] mask`."""
 
-    def __init__(self, operations: Operations, replays: Replays, mask_names: tuple[str, ...]) -> None:
+    def __init__(self, operations: Operations, replays: Replays, statistics: Statistics, mask_names: tuple[str, ...]) -> None:
         self._operations = operations
         self._replays = replays
+        self._statistics = statistics
         self._mask_names = mask_names
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/ui/api/dead", self.dead),
+            web.get("/ui/api/dead/export", self.export),
             web.post("/ui/api/dead/resend", self.resend),
             web.post("/ui/api/dead/discard", self.discard),
             web.post("/ui/api/replay", self.replay),
             web.get("/ui/api/jobs", self.jobs),
+            web.post("/ui/api/jobs/{name}/cancel", self.cancel),
         ]
 
     async def dead(self, request: web.Request) -> web.Response:
         """`?to=&code=&since_s=&until_s=&message_id=&limit=`; `total` counts all that match. What was sent and answered is for operators."""
         whole = allowed(request, Role.VIEWER).role.includes(Role.OPERATOR)
-        query = request.query
-        message_ids = tuple(query.getall("message_id", []))
-        which = Selection((), message_ids, query.get("code", ""), number_of(query, "since_s"), number_of(query, "until_s"))
+        query, which = request.query, _asked(request)
         limit = min(int(number_of(query, "limit", LIMIT)), LIMIT_MAX)
         to = query.get("to", "")
         total = await self._operations.count_dead(to, which)
         letters = await self._operations.dead(to, which, limit)
-        shown = [letter | {"detail": self._masked(letter["detail"]) if whole else None} for letter in letters]
+        shown = [letter | {"detail": masked(letter["detail"], self._mask_names) if whole else None} for letter in letters]
         return json_answer({"dead": shown, "total": total})
+
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        """`?to=&code=&since_s=&until_s=&message_id=`: one JSON object a line, each with the event's payload; streamed, so of any number."""
+        allowed(request, Role.OPERATOR)
+        to, which = request.query.get("to", ""), _asked(request)
+        await self._operations.count_dead(to, which)  # an unknown destination is told before the answer begins
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Content-Disposition": 'attachment; filename="dead.ndjson"'})
+        await response.prepare(request)
+        async for letter, event in self._operations.every_dead(to, which):
+            letter["detail"] = masked(letter["detail"], self._mask_names)
+            letter["payload"] = mask(event.payload, self._mask_names) if event else None
+            await response.write(jsonio.dumps(letter) + b"\n")
+        await response.write_eof()
+        return response
 
     async def resend(self, request: web.Request) -> web.Response:
         by = allowed(request, Role.OPERATOR)
@@ -70,20 +88,26 @@ class DeadRoutes:
             raise RequestError(400, "bad_request", "A replay needs to and since_s.")
         count = await self._replays.count(spec)
         if flag_of(given, "dry_run"):
-            return json_answer({"count": count})
+            return json_answer({"count": count, "estimate_s": self._statistics.estimate_s(spec, count)})
         return json_answer({"count": count, "job": await self._replays.start(spec, by)}, status=202)
 
     async def jobs(self, request: web.Request) -> web.Response:
         allowed(request, Role.VIEWER)
         return json_answer({"jobs": await self._replays.jobs()})
 
-    def _masked(self, detail: Any) -> Any:
-        """Request and answer as text, wherever a text is one that can hold a name."""
-        if isinstance(detail, dict):
-            return {key: self._masked(item) for key, item in detail.items()}
-        return mask_text(detail, self._mask_names) if isinstance(detail, str) else detail
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Stop a replay; one that is over loses nothing more."""
+        by = allowed(request, Role.OPERATOR)
+        return json_answer({"discarded": await self._replays.cancel(request.match_info["name"], by)})
 
     async def _order(self, request: web.Request) -> tuple[str, Selection, bool]:
         given = await read_object(request)
         refuse_unknown(given, ORDER)
         return text_of(given, "to"), selection_of(given), flag_of(given, "dry_run")
+
+
+def _asked(request: web.Request) -> Selection:
+    """Which dead letters a query means."""
+    query = request.query
+    message_ids = tuple(query.getall("message_id", []))
+    return Selection((), message_ids, query.get("code", ""), number_of(query, "since_s"), number_of(query, "until_s"))
