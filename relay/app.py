@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -50,6 +51,8 @@ from relay.errors import ConfigError, Problem
 from relay.kit.request import Transport
 from relay.kit.sink import Sink, SinkContext
 from relay.net.client import HttpTransport
+from relay.net.dial import dial
+from relay.net.guard import parse_allow
 from relay.observe import logs
 from relay.observe.facts import RequestAccepted
 from relay.observe.metrics import Metrics, Snapshot
@@ -247,7 +250,9 @@ class App:
         open_sink = destination.definition.open_sink
         if open_sink is None:
             return None
-        return open_sink(dict(destination.destination.settings), SinkContext(self._seams.clock, self._folder.path, self._source_slug))
+        allow = parse_allow(destination.destination.allow_private)
+        context = SinkContext(self._seams.clock, self._folder.path, self._source_slug, partial(dial, allow=allow))
+        return open_sink(dict(destination.destination.settings), context)
 
     def _source_slug(self, source_id: str) -> str:
         source = self.current.compiled.sources.get(source_id)

@@ -1,13 +1,21 @@
 """Sinks: destinations that write to a system of their own instead of asking for HTTP requests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from relay.base.clock import Clock
 from relay.base.event import Event
-from relay.errors import DeliveryError
+from relay.errors import DeliveryError, Misconfigured
+
+Connect = Callable[[str, int], Awaitable[Any]]
+"""Host and port to a connected, non-blocking socket, behind the address guard of the destination. Raises Misconfigured or Retryable."""
+
+
+async def no_network(host: str, port: int) -> Any:
+    """The `connect` of a context without a network."""
+    raise Misconfigured(f"there is no network to reach {host}:{port}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +27,7 @@ class SinkContext:
     """The data folder; a local archive lies below it."""
     source_slugs: Callable[[str], str]
     """The slug of a source id."""
+    connect: Connect = no_network
 
 
 class Sink(Protocol):

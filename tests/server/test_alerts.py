@@ -9,11 +9,23 @@ from relay.access.operator import Operator, Role
 from relay.app import Seams
 from tests.support.app import FastClock, Running, running, source, table, webhook
 from tests.support.receiver import Receiver, answer
+from tests.support.smtp import MailServer
 from tests.support.waiting import eventually
 
 QUICK = ("alerts.check_every_s=0.25",)
 OPERATOR = Operator("t", "tester", Role.OPERATOR)
 PASSED = ("Alert Fired", "Alert Reminded", "Alert Resolved")
+
+
+def mailer(mail: MailServer) -> str:
+    settings = {"host": "127.0.0.1", "port": mail.port, "security": "plain", "from": "relay@example.com", "to": ["ops@example.com"]}
+    return table("destination", {"slug": "mail", "type": "email", "sources": ["relay"], "allow_private": mail.allow, "settings": settings})
+
+
+def chat(receiver: Receiver) -> str:
+    """A server that speaks Slack's webhooks."""
+    settings = {"url": f"{receiver.url}/chat"}
+    return table("destination", {"slug": "chat", "type": "slack", "sources": ["relay"], "allow_private": receiver.allow, "settings": settings})
 
 
 def carrier(receiver: Receiver, slug: str = "ops") -> str:
@@ -40,9 +52,9 @@ def events(receiver: Receiver, path: str = "/ops") -> list[tuple[str, dict[str, 
 
 
 async def test_a_wrong_key_fires_one_alert_with_its_cure_and_recovery_resolves_it(tmp_path: Path) -> None:
-    async with Receiver() as receiver:
+    async with Receiver() as receiver, MailServer() as mail:
         receiver.by_path["/orders"] = answer(401, body=b'{"message": "bad key", "token": "tok_canary"}')
-        config = source() + webhook("orders", receiver, sources=["web"]) + carrier(receiver)
+        config = source() + webhook("orders", receiver, sources=["web"]) + carrier(receiver) + mailer(mail) + chat(receiver)
         async with running(config, tmp_path, settings=QUICK) as relay:
             await relay.track_many(2_000)
             ((name, told),) = await eventually(lambda: events(receiver), 10)
@@ -62,12 +74,17 @@ async def test_a_wrong_key_fires_one_alert_with_its_cure_and_recovery_resolves_i
             await relay.app.operations.resume("orders", OPERATOR)
             fired, resolved = await eventually(lambda: events(receiver) if len(events(receiver)) > 1 else None, 20)
             assert (resolved[0], resolved[1]["alert_id"], resolved[1]["state"]) == ("Alert Resolved", fired[1]["alert_id"], "resolved")
-            await relay.settled("orders", "ops")
+            await relay.settled("orders", "ops", "mail", "chat")
             await settled_checks(relay, 6)
             assert [name for name, _ in events(receiver)] == ["Alert Fired", "Alert Resolved"]
             told = await console(relay, "GET", "alerts")
             assert told["firing"] == []
-            assert [one["deliveries"] for one in told["history"]] == [[{"destination": "ops", "state": "delivered"}]]
+            assert [one["deliveries"] for one in told["history"]] == [
+                [{"destination": slug, "state": "delivered"} for slug in ("ops", "mail", "chat")]
+            ]
+            assert [message["Subject"] for message in mail.messages] == ["[relay] orders: held (firing)", "[relay] orders: held (resolved)"]
+            shown = [one.json["text"] for one in receiver.requests if one.path == "/chat"]
+            assert [text.partition(" *")[0] for text in shown] == [":red_circle:", ":large_green_circle:"]
 
 
 async def test_a_receiver_that_fails_fires_with_the_second_look(tmp_path: Path) -> None:
