@@ -20,6 +20,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "why": ("relay.cli.why:why", "Tell why an event arrived, or why not."),
     "dead": ("relay.cli.dead:dead", "List, show, re-send or discard dead letters."),
     "replay": ("relay.cli.replay:replay", "Send stored events to a destination again."),
+    "tap": ("relay.cli.tap:tap", "Watch events as they come."),
+    "top": ("relay.cli.top:top", "Watch the destinations: rates, backlog, success."),
     "hold": ("relay.cli.hold:hold", "Stop deliveries to one destination; its entries wait."),
     "resume": ("relay.cli.hold:resume", "Go on with deliveries to a destination that is held."),
     "backup": ("relay.cli.store:backup", "Copy the database while relay runs."),
