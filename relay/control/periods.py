@@ -127,23 +127,22 @@ def arrange(period: Period, now_minute: int, tally: Tally, latencies: Iterable[L
     """`tally` and `latencies` in any granularity that is at least as fine as the period's step; what lies outside is left out."""
     figures = Figures(period, period.since(now_minute))
     since, step, slots, first = figures.since, period.step, period.slots, period.first(now_minute)
+    lines: dict[tuple[str, str, str, str], tuple[Counts, list[int]]] = {}
     for (minute, source_id, destination_id, stage, code, _), count in tally.items():
         slot = (minute - since) // step
         if not 0 <= slot < slots:
             continue
-        side, owner = (figures.destinations, destination_id) if destination_id else (figures.sources, source_id)
-        counts = side.get(owner)
-        if counts is None:
-            counts = side[owner] = Counts(slots)
-        key = (stage, code)
-        series = counts.series.get(_series(stage, code))
-        if series is None:
-            series = counts.series[_series(stage, code)] = [0] * slots
+        known = lines.get((source_id, destination_id, stage, code))
+        if known is None:
+            known = lines[source_id, destination_id, stage, code] = _line(figures, source_id, destination_id, stage, code)
+        counts, series = known
         series[slot] += count
         if minute >= first:
+            key = (stage, code)
             counts.totals[key] = counts.totals.get(key, 0) + count
             low, high = counts.seen.get(key, (minute, minute))
-            counts.seen[key] = (min(low, minute), max(high, minute))
+            if not low <= minute <= high or low == high:
+                counts.seen[key] = (min(low, minute), max(high, minute))
     for latency in latencies:
         for (minute, destination_id, bucket), count in latency.items():
             slot = (minute - since) // step
@@ -151,6 +150,13 @@ def arrange(period: Period, now_minute: int, tally: Tally, latencies: Iterable[L
                 buckets = figures.latency.setdefault(destination_id, {}).setdefault(slot, {})
                 buckets[bucket] = buckets.get(bucket, 0) + count
     return figures
+
+
+def _line(figures: Figures, source_id: str, destination_id: str, stage: str, code: str) -> tuple[Counts, list[int]]:
+    """Where counts of this kind go."""
+    side, owner = (figures.destinations, destination_id) if destination_id else (figures.sources, source_id)
+    counts = side.setdefault(owner, Counts(figures.period.slots))
+    return counts, counts.series.setdefault(_series(stage, code), [0] * figures.period.slots)
 
 
 def _series(stage: str, code: str) -> str:

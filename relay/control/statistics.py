@@ -16,9 +16,12 @@ from relay.control.measure import KEPT_S, Measure
 from relay.control.operate import Operations, detail_of, find_destination
 from relay.control.periods import DUPLICATE, PASSED, PERIODS, REFUSED, SUPPRESSED, Counts, Figures, arrange, coded, funnel, source_counts, success
 from relay.control.replay import ReplaySpec
+from relay.control.spans import Spans
 from relay.control.trouble import Trouble, troubles
 from relay.errors import RequestError
-from relay.outbox.interface import RETRY, Outbox, SampleGroup, Seen
+from relay.observe.latency import LatencyKey
+from relay.observe.tallies import TallyKey
+from relay.outbox.interface import RETRY, History, Outbox, SampleGroup, Seen
 from relay.outbox.operations import SAMPLES_KEPT
 from relay.pipeline.compiled import CompiledDestination, Current
 from relay.workspace.model import BUILT_IN_SOURCE, Source
@@ -64,6 +67,7 @@ class Statistics:
         self._kept: dict[str, tuple[float, Figures]] = {}
         self._seen: dict[tuple[str, str], tuple[float, list[Seen]]] = {}
         self._reading = asyncio.Lock()
+        self._spans = _spans(outbox.history)
 
     async def figures(self, name: str) -> Figures:
         """The counts of a period, at most a moment old. Raises RequestError 400 for a period that is none."""
@@ -75,9 +79,9 @@ class Statistics:
             if kept and self._clock.monotonic() - kept[0] < period.fresh_s:
                 return kept[1]
             now_minute = int(self._clock.now() // 60)
+            tallies, latencies = self._spans[name]
             since = period.since(now_minute)
-            tally = await self._outbox.history.tallies(since, now_minute + 1, period.step)
-            latency = await self._outbox.history.latencies(since, now_minute + 1, period.step)
+            tally, latency = await tallies.load(since, now_minute), await latencies.load(since, now_minute)
             figures = arrange(period, now_minute, tally, (latency, self._measure.unsaved()))
             self._kept[name] = (self._clock.monotonic(), figures)
             return figures
@@ -272,6 +276,17 @@ class Statistics:
         seen = await self._outbox.history.seen(source_id, since_s=since_s, newest=SEEN_NEWEST)
         self._seen = {old: value for old, value in self._seen.items() if now_s - value[0] < SEEN_FRESH_S} | {key: (now_s, seen)}
         return seen
+
+
+def _spans(history: History) -> dict[str, tuple[Spans[TallyKey], Spans[LatencyKey]]]:
+    """By period. Days lean on the hours that the week has read."""
+    found: dict[str, tuple[Spans[TallyKey], Spans[LatencyKey]]] = {}
+    for name, finer in (("1h", ""), ("24h", ""), ("7d", ""), ("30d", "7d")):
+        period = PERIODS[name]
+        tallies, latencies = found.get(finer, (None, None))
+        keep = period.slots * period.step
+        found[name] = (Spans(period.step, keep, history.tally_spans, tallies), Spans(period.step, keep, history.latency_spans, latencies))
+    return found
 
 
 def _setup(source: Source, keys_shown: bool) -> dict[str, Any]:

@@ -35,39 +35,41 @@ class Latencies:
     def __init__(self, clock: Clock) -> None:
         self._now = clock.now
         self._minute = 0
-        self._by_slug: dict[str, list[int]] = {}
+        self._minute_s = (0.0, 0.0)
+        """When it began and when it ends."""
+        self._by_slug: dict[str, list[float]] = {}
+        """Counts by bucket, then attempts, then their milliseconds: one look-up per fact."""
         self._full: dict[tuple[str, int], list[int]] = {}
         """Of minutes that are over."""
-        self._attempts: dict[str, list[float]] = {}
+        self._attempts: dict[str, tuple[float, float]] = {}
 
     def hear(self, fact: Fact) -> None:
-        """One fact; all but deliveries and their durations are passed over."""
+        """One fact; all but attempts are passed over."""
         if type(fact) is not DeliveryAttempted:
             return
-        slug = fact.destination
-        attempts = self._attempts.get(slug)
-        if attempts is None:
-            attempts = self._attempts[slug] = [0.0, 0.0]
-        attempts[0] += 1.0
-        attempts[1] += fact.duration_ms
-        latency_s = fact.latency_s
-        if latency_s is None or fact.outcome != DELIVERED:
-            return
-        minute = int(self._now() // 60)
-        if minute != self._minute:
-            self._turn(minute)
-        counts = self._by_slug.get(slug)
+        now_s = self._now()
+        if not self._minute_s[0] <= now_s < self._minute_s[1]:
+            self._turn(int(now_s // 60))
+        counts = self._by_slug.get(fact.destination)
         if counts is None:
-            counts = self._by_slug[slug] = [0] * BUCKETS
-        counts[bisect_left(BOUNDS_S, latency_s)] += 1
+            counts = self._by_slug[fact.destination] = [0] * (BUCKETS + 2)
+        counts[-2] += 1
+        counts[-1] += fact.duration_ms
+        latency_s = fact.latency_s
+        if latency_s is not None and fact.outcome == DELIVERED:
+            counts[bisect_left(BOUNDS_S, latency_s)] += 1
 
     def _turn(self, minute: int) -> None:
+        """A minute is over, or its counts are wanted."""
         for slug, counts in self._by_slug.items():
+            *buckets, attempts, total_ms = counts
+            before = self._attempts.get(slug, (0.0, 0.0))
+            self._attempts[slug] = (before[0] + attempts, before[1] + total_ms)
             full = self._full.setdefault((slug, self._minute), [0] * BUCKETS)
-            for bucket, count in enumerate(counts):
-                full[bucket] += count
+            for bucket, count in enumerate(buckets):
+                full[bucket] += int(count)
         self._by_slug = {}
-        self._minute = minute
+        self._minute, self._minute_s = minute, (minute * 60.0, minute * 60.0 + 60.0)
 
     def take(self, id_of: Callable[[str], str | None]) -> Latency:
         """What was gathered; it is forgotten here."""
@@ -82,6 +84,7 @@ class Latencies:
 
     def attempt_ms(self, slug: str) -> float | None:
         """Mean duration of an attempt since the process started; None: there was none."""
+        self._turn(self._minute)
         attempts, total_ms = self._attempts.get(slug, (0.0, 0.0))
         return total_ms / attempts if attempts else None
 

@@ -447,11 +447,14 @@ class LedgerHistory:
             if not claims or len(page) < len(claims):
                 return
 
-    async def tallies(self, since_minute: int, until_minute: int, step: int = 1) -> Tally:
-        return await self._store.read(lambda tx: tx.tallies(since_minute, until_minute, step))
+    async def tallies(self, since_minute: int, until_minute: int) -> Tally:
+        return await self._store.read(lambda tx: tx.tallies(since_minute, until_minute))
 
-    async def latencies(self, since_minute: int, until_minute: int, step: int = 1) -> Latency:
-        return await self._store.read(lambda tx: tx.latencies(since_minute, until_minute, step))
+    async def tally_spans(self, since_minute: int, until_minute: int, step: int) -> Tally:
+        return await self._store.read(lambda tx: tx.tally_spans(since_minute, until_minute, step))
+
+    async def latency_spans(self, since_minute: int, until_minute: int, step: int) -> Latency:
+        return await self._store.read(lambda tx: tx.latency_spans(since_minute, until_minute, step))
 
     async def samples(self, destination_id: str, code: str) -> list[Sample]:
         return await self._store.read(lambda tx: tx.samples(destination_id, code))

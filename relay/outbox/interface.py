@@ -369,11 +369,16 @@ class History(Protocol):
         """Stored events in order, in pages."""
         ...
 
-    async def tallies(self, since_minute: int, until_minute: int, step: int = 1) -> Tally:
-        """Counts of these minutes, added up in spans of `step` minutes; a key's minute is the first one of its span."""
+    async def tallies(self, since_minute: int, until_minute: int) -> Tally: ...
+
+    async def tally_spans(self, since_minute: int, until_minute: int, step: int) -> Tally:
+        """Counts of these minutes added up in spans of `step`; a key's minute is the first one of its span.
+
+        First attempts and others are added up as well (`first` is false), and a destination's counts over its sources (`source_id` is empty).
+        """
         ...
 
-    async def latencies(self, since_minute: int, until_minute: int, step: int = 1) -> Latency:
+    async def latency_spans(self, since_minute: int, until_minute: int, step: int) -> Latency:
         """Delivery times of these minutes, in the same way."""
         ...
 

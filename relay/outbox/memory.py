@@ -195,18 +195,21 @@ class Disk:
     def count(self, tally: Mapping[TallyKey, int]) -> None:
         add(self.counts, tally)
 
-    def tallies(self, since_minute: int, until_minute: int, step: int) -> Tally:
+    def tallies(self, since_minute: int, until_minute: int) -> Tally:
+        return {key: count for key, count in self.counts.items() if since_minute <= key.minute < until_minute}
+
+    def tally_spans(self, since_minute: int, until_minute: int, step: int) -> Tally:
         found: Tally = {}
-        for key, count in self.counts.items():
-            if since_minute <= key.minute < until_minute:
-                add(found, {key._replace(minute=key.minute // step * step): count})
+        for key, count in self.tallies(since_minute, until_minute).items():
+            source_id = "" if key.destination_id else key.source_id
+            add(found, {key._replace(minute=key.minute // step * step, source_id=source_id, first=False): count})
         return found
 
     def add_latency(self, latency: Latency) -> None:
         for key, count in latency.items():
             self.times[key] = self.times.get(key, 0) + count
 
-    def latencies(self, since_minute: int, until_minute: int, step: int) -> Latency:
+    def latency_spans(self, since_minute: int, until_minute: int, step: int) -> Latency:
         found: Latency = {}
         for (minute, destination_id, bucket), count in self.times.items():
             if since_minute <= minute < until_minute:

@@ -35,14 +35,17 @@ class Sampler:
 
     def settled(self, consumer: str, settlements: Sequence[Settlement], attempts: Sequence[Attempt]) -> None:
         """One settle, after its commit."""
+        destination_id, now_s, next_s = destination_of(consumer), self._clock.monotonic(), self._next_s
         for settlement in settlements:
             for outcome in settlement.outcomes:
                 result = outcome.result
-                if result not in _PASSED and (outcome.detail or result in _STOPPED):
-                    self._meet(consumer, settlement.seq, outcome, attempts)
+                if result in _PASSED or next_s.get((destination_id, outcome.code), 0.0) > now_s:
+                    continue
+                if outcome.detail or result in _STOPPED:
+                    self._meet(destination_id, settlement.seq, outcome, attempts)
         for attempt in attempts:
-            if isinstance(attempt, HeldAttempt) and self._may((destination_of(consumer), attempt.code)):
-                self._add(_sample(destination_of(consumer), attempt.code, attempt.result, attempt, attempt.detail))
+            if type(attempt) is HeldAttempt and self._may((destination_id, attempt.code)):
+                self._add(_sample(destination_id, attempt.code, attempt.result, attempt, attempt.detail))
 
     def waiting(self, destination_id: str, code: str) -> list[Sample]:
         """Samples that are not written yet, newest first; their `message_id` is not known."""
@@ -59,8 +62,7 @@ class Sampler:
         for sample in samples:
             self._add(sample)
 
-    def _meet(self, consumer: str, seq: int, outcome: Outcome, attempts: Sequence[Attempt]) -> None:
-        destination_id = destination_of(consumer)
+    def _meet(self, destination_id: str, seq: int, outcome: Outcome, attempts: Sequence[Attempt]) -> None:
         if not self._may((destination_id, outcome.code)):
             return
         for attempt in attempts:
@@ -74,7 +76,8 @@ class Sampler:
         if self._next_s.get(key, 0.0) > now_s:
             return False
         if len(self._next_s) >= CODES_MAX and key not in self._next_s:
-            self._next_s = {known: next_s for known, next_s in self._next_s.items() if next_s > now_s}
+            for known in [known for known, next_s in self._next_s.items() if next_s <= now_s]:
+                del self._next_s[known]
             if len(self._next_s) >= CODES_MAX:
                 return False
         self._next_s[key] = now_s + EVERY_S

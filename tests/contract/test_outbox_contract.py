@@ -856,9 +856,9 @@ async def test_delivery_times_add_up_and_are_told_in_spans(engine: Engine) -> No
     await outbox.measured({LatencyKey(60, "d", 3): 2, LatencyKey(61, "d", 3): 1, LatencyKey(61, "e", 30): 1}, [])
     await outbox.measured({LatencyKey(61, "d", 3): 4}, [])
     outbox = await engine.reopen()
-    assert await outbox.history.latencies(60, 62) == {LatencyKey(60, "d", 3): 2, LatencyKey(61, "d", 3): 5, LatencyKey(61, "e", 30): 1}
-    assert await outbox.history.latencies(61, 62) == {LatencyKey(61, "d", 3): 5, LatencyKey(61, "e", 30): 1}
-    assert await outbox.history.latencies(0, 999, 60) == {LatencyKey(60, "d", 3): 7, LatencyKey(60, "e", 30): 1}
+    assert await outbox.history.latency_spans(60, 62, 1) == {LatencyKey(60, "d", 3): 2, LatencyKey(61, "d", 3): 5, LatencyKey(61, "e", 30): 1}
+    assert await outbox.history.latency_spans(61, 62, 1) == {LatencyKey(61, "d", 3): 5, LatencyKey(61, "e", 30): 1}
+    assert await outbox.history.latency_spans(0, 999, 60) == {LatencyKey(60, "d", 3): 7, LatencyKey(60, "e", 30): 1}
 
 
 async def test_old_counts_are_folded_into_hours_and_days_and_sums_stay(engine: Engine) -> None:
@@ -886,10 +886,10 @@ async def test_old_counts_are_folded_into_hours_and_days_and_sums_stay(engine: E
         minutes[8] // DAY * DAY,
     }
     assert kept[TallyKey(minutes[6] // DAY * DAY, "s1", "d", "retry", "x", False)] == 7 + 8
-    assert sum((await outbox.history.latencies(0, now + 1)).values()) == 2 * len(minutes)
-    by_day = await outbox.history.tallies(0, now + 1, DAY)
+    assert sum((await outbox.history.latency_spans(0, now + 1, 1)).values()) == 2 * len(minutes)
+    by_day = await outbox.history.tally_spans(0, now + 1, DAY)
     assert sum(by_day.values()) == sum(tally.values())
-    assert all(key.minute % DAY == 0 for key in by_day)
+    assert {(key.minute % DAY, key.source_id, key.destination_id, key.first) for key in by_day} == {(0, "", "d", False)}
 
 
 async def test_counts_of_a_day_stay_until_the_whole_day_is_over_its_time(engine: Engine) -> None:
@@ -899,10 +899,10 @@ async def test_counts_of_a_day_stay_until_the_whole_day_is_over_its_time(engine:
     await outbox.measured({LatencyKey(day, "d", 1): 5}, [])
     engine.clock.at_s = (day + 31 * DAY - 1) * 60.0
     await outbox.trim()
-    assert (len(await outbox.history.tallies(0, day + 1)), len(await outbox.history.latencies(0, day + 1))) == (1, 1)
+    assert (len(await outbox.history.tallies(0, day + 1)), len(await outbox.history.latency_spans(0, day + 1, 1))) == (1, 1)
     engine.clock.at_s += 60
     await outbox.trim()
-    assert (len(await outbox.history.tallies(0, day + 1)), len(await outbox.history.latencies(0, day + 1))) == (0, 0)
+    assert (len(await outbox.history.tallies(0, day + 1)), len(await outbox.history.latency_spans(0, day + 1, 1))) == (0, 0)
 
 
 def sample(seq: int, code: str = "500", *, destination: str = "d", at_s: float = START_S, status: int | None = 500) -> Sample:
@@ -991,3 +991,20 @@ async def test_what_is_pending_may_be_given_up_by_another_door(engine: Engine) -
     assert await outbox.expire("d#1", 3, S1, door=Door.DISCARDED, code="by_hand") == 2
     assert (await outbox.balance("d#1")).doors == {"delivered": 1, "discarded": 2}
     assert (await outbox.balance("d#1")).pending == 0
+
+
+async def test_counts_in_spans_keep_sources_apart_only_on_the_source_side(engine: Engine) -> None:
+    keys = [
+        TallyKey(minute, source, to, stage, "x", first)
+        for minute in (61, 62)
+        for source in ("s1", "s2")
+        for to, stage in (("", "source"), ("d", "retry"))
+        for first in (True, False)
+    ]
+    await counted(engine, dict.fromkeys(keys, 1))
+    spans = await engine.outbox.history.tally_spans(60, 120, 60)
+    assert spans == {
+        TallyKey(60, "s1", "", "source", "x", False): 4,
+        TallyKey(60, "s2", "", "source", "x", False): 4,
+        TallyKey(60, "", "d", "retry", "x", False): 8,
+    }

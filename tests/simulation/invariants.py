@@ -29,7 +29,7 @@ def after_commit(tx: Transaction, held: dict[str, set[int]]) -> list[str]:
         if cursor.pos + cursor.ahead.bit_length() > last or cursor.ahead & 1:
             broken.append(f"ahead of {cursor.name} is not within ({cursor.pos}, {last}]: {cursor.ahead:b}")
         if cursor.name == ROUTER:
-            counted = sum(count for key, count in tx.tallies(0, ALL, 1).items() if not key.destination_id and key.stage != "ingest")
+            counted = sum(count for key, count in tx.tallies(0, ALL).items() if not key.destination_id and key.stage != "ingest")
             if counted != cursor.pos:
                 broken.append(f"the router is at {cursor.pos} and has counted {counted}")
     if missing := sorted(needed - there):

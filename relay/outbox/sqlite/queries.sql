@@ -163,16 +163,16 @@ SELECT minute, source, destination, stage, code, first, n FROM tally WHERE minut
 -- tally primary key.
 DELETE FROM tally WHERE minute < :minute
 
--- name: tallies_by
--- tally primary key; added up in spans of `step` minutes.
-SELECT minute / :step * :step AS span, source, destination, stage, code, first, sum(n) FROM tally
-WHERE minute >= :since AND minute < :until GROUP BY span, source, destination, stage, code, first
+-- name: tally_spans
+-- tally primary key.
+SELECT minute / :step * :step AS span, iif(destination = '', source, '') AS owner, destination, stage, code, sum(n) FROM tally
+WHERE minute >= :since AND minute < :until GROUP BY span, owner, destination, stage, code
 
 -- name: add_latency
 INSERT INTO latency (minute, destination, bucket, n) VALUES (?, ?, ?, ?)
 ON CONFLICT (minute, destination, bucket) DO UPDATE SET n = n + excluded.n
 
--- name: latencies
+-- name: latency_spans
 -- latency primary key.
 SELECT minute / :step * :step AS span, destination, bucket, sum(n) FROM latency
 WHERE minute >= :since AND minute < :until GROUP BY span, destination, bucket

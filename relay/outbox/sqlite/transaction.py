@@ -251,8 +251,8 @@ class SqliteTransaction:
         for key, count in tally.items():
             self._execute(SQL["count"], (*key, count))
 
-    def tallies(self, since_minute: int, until_minute: int, step: int) -> Tally:
-        rows = self._execute(SQL["tallies" if step == 1 else "tallies_by"], {"since": since_minute, "until": until_minute, "step": step})
+    def tallies(self, since_minute: int, until_minute: int) -> Tally:
+        rows = self._execute(SQL["tallies"], {"since": since_minute, "until": until_minute})
         return {TallyKey._make((*row[:5], bool(row[5]))): row[6] for row in rows}
 
     # statistics
@@ -261,8 +261,12 @@ class SqliteTransaction:
         for key, count in latency.items():
             self._execute(SQL["add_latency"], (*key, count))
 
-    def latencies(self, since_minute: int, until_minute: int, step: int) -> Latency:
-        rows = self._execute(SQL["latencies"], {"since": since_minute, "until": until_minute, "step": step})
+    def tally_spans(self, since_minute: int, until_minute: int, step: int) -> Tally:
+        rows = self._execute(SQL["tally_spans"], {"since": since_minute, "until": until_minute, "step": step})
+        return {TallyKey._make((*row[:5], False)): row[5] for row in rows}
+
+    def latency_spans(self, since_minute: int, until_minute: int, step: int) -> Latency:
+        rows = self._execute(SQL["latency_spans"], {"since": since_minute, "until": until_minute, "step": step})
         return {LatencyKey(*key): count for *key, count in rows}
 
     def uneven_minute(self, step: int, before: int) -> int | None:
