@@ -1,7 +1,7 @@
 """Alerts for people: what fires and what was, who carries it, what the rules would have done; mute, and send a test."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from relay.access.operator import Operator
@@ -12,10 +12,11 @@ from relay.alerts.store import Alert, AlertStore, Mute
 from relay.alerts.telling import unit_of
 from relay.alerts.watch import Watch
 from relay.base.clock import Clock
+from relay.base.codes import Door
 from relay.base.ids import new_message_id
 from relay.control.operate import Audit
 from relay.errors import RequestError
-from relay.outbox.interface import Outbox
+from relay.outbox.interface import Cursor, Outbox
 from relay.pipeline.compiled import Current
 from relay.pipeline.derived import FIRED, alert_event
 from relay.pipeline.stages.normalize import time_text
@@ -28,6 +29,9 @@ TOLD_OF: Final = 20
 BACKTEST_DAYS: Final = 7
 BACKTEST_KEPT_S: Final = 600.0
 SLICE_M: Final = 360
+JOURNAL_S: Final = 86_400.0
+"""An event that is older, and of which no attempt is known, may have had one: the journal is not kept for ever."""
+FINAL: Final = frozenset((Door.DELIVERED.value, Door.FILTERED.value))
 MUTE_MAX_H: Final = 24.0 * 365
 
 
@@ -46,13 +50,17 @@ class Alerting:
         self._link = link
         self._tested: tuple[float, tuple[AlertRule, ...], dict[str, int]] | None = None
         self._testing = asyncio.Lock()
+        self._delivered: dict[tuple[int, int, tuple[str, ...]], list[dict[str, str]]] = {}
+        """Deliveries that are over: by alert, event and carriers."""
 
     async def view(self) -> dict[str, Any]:
         """`{firing, history, rules, carriers}`; firing and history newest first."""
         now_s, carriers = self._clock.now(), self._carriers()
         history = await self._store.history(HISTORY)
         firing = sorted(self._watch.alerts.values(), key=lambda alert: -alert.alert_id)
-        told = {alert.alert_id: await self._deliveries(alert, carriers) for alert in [*firing, *history][:TOLD_OF]}
+        # Cursors first: what they have passed by now is in the rows and the timeline that are read after them.
+        cursors = {one.slug: await self._outbox.cursor(one.destination_id) for one in carriers}
+        told = {alert.alert_id: await self._deliveries(alert, carriers, cursors, now_s) for alert in [*firing, *history][:TOLD_OF]}
         rules = effective_rules(self._current.compiled.workspace.alert_rules)
         tested = await self._backtest(rules)
         fired = await self._store.counts(now_s - BACKTEST_DAYS * 86_400)
@@ -60,7 +68,7 @@ class Alerting:
             "firing": [shown(alert, told.get(alert.alert_id, [])) for alert in firing],
             "history": [shown(alert, told.get(alert.alert_id, [])) for alert in history],
             "rules": [self._rule(rule, firing, tested, fired, now_s) for rule in rules],
-            "carriers": [{"slug": one.slug, "type": one.type, "state": await self._state(one)} for one in carriers],
+            "carriers": [{"slug": one.slug, "type": one.type, "state": _state(cursors[one.slug])} for one in carriers],
         }
 
     async def mute(self, alert_id: int, hours: float, by: Operator) -> dict[str, Any]:
@@ -112,27 +120,27 @@ class Alerting:
         found = (one.destination for one in self._current.compiled.destinations.values())
         return [one for one in found if one.enabled and BUILT_IN_SOURCE in one.source_ids]
 
-    async def _state(self, destination: Destination) -> str:
-        cursor = await self._outbox.cursor(destination.destination_id)
-        state = cursor.state if cursor else {}
-        if state.get("hold"):
-            return "held"
-        return "running" if (state.get("breaker") or {}).get("state", "closed") == "closed" else "breaker_open"
-
-    async def _deliveries(self, alert: Alert, carriers: Sequence[Destination]) -> list[dict[str, str]]:
-        """What became of the newest event of an alert at each destination that carries alerts now."""
-        if not alert.seq:
-            return []
-        # Cursors first: what they have passed by now is in the rows and the timeline that are read after them.
-        cursors = {one.destination_id: await self._outbox.cursor(one.destination_id) for one in carriers}
+    async def _deliveries(
+        self, alert: Alert, carriers: Sequence[Destination], cursors: Mapping[str, Cursor | None], now_s: float
+    ) -> list[dict[str, str]]:
+        """What became of the newest event of an alert at each destination that carries alerts now, as far as the journal still knows."""
+        key = (alert.alert_id, alert.seq, tuple(cursors))
+        if not alert.seq or key in self._delivered:
+            return self._delivered.get(key, [])
         rows = {name: row.state for name, row in await self._outbox.history.rows(alert.seq)}
         results = {name: attempt.result for name, attempt in await self._outbox.history.timeline(alert.seq)}
+        is_old = now_s - (alert.resolved_s or alert.reminded_s or alert.opened_s) > JOURNAL_S
         told = []
         for one in carriers:
-            cursor = cursors[one.destination_id]
-            passed = cursor is not None and cursor.is_done(alert.seq)
-            state = rows.get(one.destination_id) or (results.get(one.destination_id, "filtered") if passed else "pending")
-            told.append({"destination": one.slug, "state": state})
+            cursor, name = cursors[one.slug], one.destination_id
+            waits = cursor is None or not cursor.is_done(alert.seq)
+            state = rows.get(name) or ("pending" if waits else results.get(name, "" if is_old else Door.FILTERED.value))
+            if state:
+                told.append({"destination": one.slug, "state": state})
+        if all(one["state"] in FINAL for one in told):
+            self._delivered[key] = told
+            while len(self._delivered) > HISTORY:
+                self._delivered.pop(next(iter(self._delivered)))
         return told
 
     def _rule(self, rule: AlertRule, firing: Sequence[Alert], tested: dict[str, int], fired: dict[str, int], now_s: float) -> dict[str, Any]:
@@ -185,6 +193,13 @@ class Alerting:
 
             self._tested = (now_s, rules, await asyncio.to_thread(reckon))
             return self._tested[2]
+
+
+def _state(cursor: Cursor | None) -> str:
+    state = cursor.state if cursor else {}
+    if state.get("hold"):
+        return "held"
+    return "running" if (state.get("breaker") or {}).get("state", "closed") == "closed" else "breaker_open"
 
 
 def shown(alert: Alert, deliveries: list[dict[str, str]]) -> dict[str, Any]:

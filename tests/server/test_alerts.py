@@ -1,12 +1,16 @@
 """Alerts end to end: one per cause, carried by ordinary destinations, resolved by recovery, and safe over a restart."""
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from relay.access.operator import Operator, Role
 from relay.app import Seams
+from relay.cli import main
 from tests.support.app import FastClock, Running, running, source, table, webhook
 from tests.support.receiver import Receiver, answer
 from tests.support.smtp import MailServer
@@ -255,3 +259,30 @@ async def test_switched_off_nothing_is_watched(tmp_path: Path) -> None:
             await relay.track("u1")
             await relay.held("orders", "credentials")
             assert not [task for task in relay.app._tasks if task.get_name() == "alerts"]
+
+
+async def test_the_command_line_shows_fires_tests_and_mutes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with Receiver() as receiver:
+        receiver.by_path["/orders"] = answer(401, body=b"bad \x1b[31mkey")
+        config = source() + webhook("orders", receiver, sources=["web"]) + carrier(receiver)
+        async with running(config, tmp_path, settings=QUICK) as relay:
+
+            async def typed(*words: str, code: int = 0) -> str:
+                told = await asyncio.to_thread(main, ["alerts", *words, "--url", relay.app.ui_url, "--data", str(tmp_path / "data")])
+                said = capsys.readouterr()
+                assert told == code, said.err
+                return said.out + said.err
+
+            assert "No alert fires." in await typed()
+            await relay.track("u1")
+            await eventually(lambda: events(receiver), 10)
+            shown = await typed()
+            for part in ("firing", "orders is held by relay (status 401)", "valid key", "bad"):
+                assert part in shown
+            assert "\x1b" not in shown
+            told = json.loads(await typed("--json"))
+            assert sorted(told) == ["carriers", "firing", "history", "rules"]
+            assert "relay why" in await typed("--test", "ops")
+            assert "does not carry alerts" in await typed("--test", "orders", code=1)
+            assert "muted until" in await typed("--mute", str(told["firing"][0]["id"]), "--hours", "2")
+            assert "muted until" in await typed()

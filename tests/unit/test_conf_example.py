@@ -53,3 +53,5 @@ def test_every_setting_has_its_help_above_it() -> None:
 
 def test_every_kind_of_alert_rule_is_named() -> None:
     assert f"# {' '.join(KINDS)}\n" in EXAMPLE.read_text()
+    guide = (EXAMPLE.parents[1] / "README.md").read_text()
+    assert [kind for kind in KINDS if f"| `{kind}` |" not in guide] == []
