@@ -27,7 +27,6 @@ FLUSH_S: Final = 10.0
 UNSAVED_MAX: Final = 100_000
 """Counts of delivery times that wait while the disk is full; beyond it they are dropped."""
 WINDOW_S: Final = 60.0
-KEPT_S: Final = 300.0
 _DOORS: Final = frozenset(door.value for door in Door)
 
 Flow = tuple[str, str]
@@ -35,7 +34,7 @@ Flow = tuple[str, str]
 
 
 class Rates:
-    """Events per second, from what the totals were some time ago. Bounded: five minutes of snapshots."""
+    """Events per second, from what the totals were a minute ago. Bounded: a minute of snapshots."""
 
     def __init__(self, totals: Totals, clock: Clock) -> None:
         self._totals = totals
@@ -53,13 +52,13 @@ class Rates:
             if flow == "in" and count > before.get((flow, source_id), 0):
                 self.last_s[source_id] = self._clock.now()
         self._past.append((now_s, sums))
-        while len(self._past) > 2 and now_s - self._past[1][0] >= KEPT_S:
+        while len(self._past) > 1 and now_s - self._past[1][0] >= WINDOW_S:
             self._past.popleft()
 
-    def now(self, window_s: float = WINDOW_S) -> dict[Flow, float]:
-        """Every rate over the last `window_s` seconds, or since the start when that is shorter."""
+    def now(self) -> dict[Flow, float]:
+        """Every rate over the last 60 seconds (to a tick), or since the start when that is shorter."""
         now_s, sums = self._clock.monotonic(), self._sums()
-        then_s, then = next((old for old in reversed(self._past) if now_s - old[0] >= window_s), self._past[0])
+        then_s, then = self._past[0]
         span_s = max(1.0, now_s - then_s)
         return {flow: (count - then.get(flow, 0)) / span_s for flow, count in sums.items()}
 

@@ -118,7 +118,7 @@ class Operations:
 
     async def destinations_overview(self) -> list[dict[str, Any]]:
         """Every configured destination: its state and its books."""
-        return [await self._overview(one.destination) for one in self._current.compiled.destinations.values()]
+        return [await self.destination_overview(one.destination) for one in self._current.compiled.destinations.values()]
 
     async def figures(self) -> tuple[DestinationFigures, ...]:
         """The same for the metrics."""
@@ -131,7 +131,8 @@ class Operations:
             for one in await self.destinations_overview()
         )  # fmt: skip
 
-    async def _overview(self, destination: Destination) -> dict[str, Any]:
+    async def destination_overview(self, destination: Destination) -> dict[str, Any]:
+        """One of them."""
         cursor = await self._outbox.cursor(destination.destination_id)
         told = {"slug": destination.slug, "name": destination.name, "type": destination.type, "enabled": destination.enabled}
         told |= state_of(destination.enabled, cursor)

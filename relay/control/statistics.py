@@ -6,13 +6,12 @@ milliseconds. Rates are of the last 60 s and come from memory.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from relay.base.clock import Clock
 from relay.base.codes import Door
 from relay.control.attention import Concern, concerns
-from relay.control.measure import KEPT_S, Measure
+from relay.control.measure import Flow, Measure
 from relay.control.operate import Operations, detail_of, find_destination
 from relay.control.periods import DUPLICATE, PASSED, PERIODS, REFUSED, SUPPRESSED, Counts, Figures, arrange, coded, funnel, source_counts, success
 from relay.control.replay import ReplaySpec
@@ -33,14 +32,6 @@ SEEN_MAX: Final = 200
 """Event names and library versions that are listed at most, the most frequent first."""
 ATTEMPT_MS: Final = 100.0
 """How long an attempt takes while nothing is known about the destination."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rated:
-    """Everything in flow at one moment, per second: over the last minute, and over five for what shall not jump."""
-
-    minute: dict[tuple[str, str], float]
-    longer: dict[tuple[str, str], float]
 
 
 class Statistics:
@@ -89,15 +80,15 @@ class Statistics:
     async def overview(self, period: str) -> dict[str, Any]:
         """Everything at a glance."""
         figures, day = await self.figures(period), await self.figures("24h")
-        rates = self._rates()
+        rates = self._measure.rates.now()
         sources = [await self._source(one, figures, rates) for one in self._workspace_sources()]
         destinations = await self.destinations(period)
         oldest = [one["oldest_s"] for one in destinations if one["oldest_s"]]
         return {
             "healthy": self._healthy(),
-            "in_rate": _sum(rates.minute, "in"),
-            "out_rate": _sum(rates.minute, "out"),
-            "blocked_rate": _sum(rates.minute, "blocked"),
+            "in_rate": _sum(rates, "in"),
+            "out_rate": _sum(rates, "out"),
+            "blocked_rate": _sum(rates, "blocked"),
             "oldest_s": min(oldest, default=0.0),
             "dead_24h": sum(counts.total(Door.DEAD) for counts in day.destinations.values()),
             "period": figures.period.name,
@@ -112,7 +103,7 @@ class Statistics:
 
     async def sources(self, *, keys_shown: bool) -> list[dict[str, Any]]:
         """Every source, with the counts of the last 24 h. Write keys let one send as the source, hence `keys_shown`."""
-        figures, rates = await self.figures(DEFAULT_PERIOD), self._rates()
+        figures, rates = await self.figures(DEFAULT_PERIOD), self._measure.rates.now()
         return [_setup(one, keys_shown) | await self._source(one, figures, rates) for one in self._workspace_sources()]
 
     async def source(self, slug: str, period: str, *, keys_shown: bool) -> dict[str, Any]:
@@ -127,7 +118,7 @@ class Statistics:
         not_passed = {stage for stage, _ in counts.totals if stage != PASSED}
         return (
             _setup(one, keys_shown)
-            | await self._source(one, figures, self._rates())
+            | await self._source(one, figures, self._measure.rates.now())
             | {
                 "period": figures.period.name,
                 "destinations": [to.destination.slug for to in self._current.compiled.destinations.values() if one.source_id in to.source_ids],
@@ -142,7 +133,7 @@ class Statistics:
 
     async def destinations(self, period: str = DEFAULT_PERIOD) -> list[dict[str, Any]]:
         """Every destination: its state, its books, and how it does."""
-        figures, rates = await self.figures(period), self._rates()
+        figures, rates = await self.figures(period), self._measure.rates.now()
         compiled = {one.destination.slug: one for one in self._current.compiled.destinations.values()}
         rows = await self._operations.destinations_overview()
         return [self._destination(row, compiled[row["slug"]], figures, rates) for row in rows if row["slug"] in compiled]
@@ -150,8 +141,9 @@ class Statistics:
     async def destination(self, slug: str, period: str) -> dict[str, Any]:
         """What a destination's page shows of its deliveries. Raises RequestError 404."""
         model = find_destination(self._current, slug)
-        figures, row = await self.figures(period), next(one for one in await self.destinations(period) if one["slug"] == slug)
-        destination_id = model.destination_id
+        figures, destination_id = await self.figures(period), model.destination_id
+        compiled = self._current.compiled.destinations[destination_id]
+        row = self._destination(await self._operations.destination_overview(model), compiled, figures, self._measure.rates.now())
         counts = figures.destination(destination_id)
         refused: dict[str, int] = {}
         for source_id in model.source_ids:
@@ -208,15 +200,12 @@ class Statistics:
     def _workspace_sources(self) -> tuple[Source, ...]:
         return self._current.compiled.workspace.sources
 
-    def _rates(self) -> Rated:
-        return Rated(self._measure.rates.now(), self._measure.rates.now(KEPT_S))
-
-    async def _source(self, source: Source, figures: Figures, rates: Rated) -> dict[str, Any]:
+    async def _source(self, source: Source, figures: Figures, rates: dict[Flow, float]) -> dict[str, Any]:
         counts = figures.source(source.source_id)
         return {
             "slug": source.slug,
             "name": source.name,
-            "rate": round(rates.minute.get(("in", source.source_id), 0.0), 2),
+            "rate": round(rates.get(("in", source.source_id), 0.0), 2),
             **source_counts(counts),
             "last_event_s": await self._last_event_s(source.source_id),
             "spark": figures.spark(counts.line(PASSED)),
@@ -233,11 +222,11 @@ class Statistics:
                 return max(minutes) * 60.0
         return None
 
-    def _destination(self, row: dict[str, Any], compiled: CompiledDestination, figures: Figures, rates: Rated) -> dict[str, Any]:
+    def _destination(self, row: dict[str, Any], compiled: CompiledDestination, figures: Figures, rates: dict[Flow, float]) -> dict[str, Any]:
         model, known = compiled.destination, self._current.compiled.sources
         counts = figures.destination(model.destination_id)
         return row | {
-            "rate": round(rates.minute.get(("out", model.destination_id), 0.0), 2),
+            "rate": round(rates.get(("out", model.destination_id), 0.0), 2),
             "success": success(counts),
             "p95_ms": figures.latency_ms(model.destination_id, 0.95),
             "spark": figures.spark(counts.line(Door.DELIVERED)),
@@ -258,8 +247,8 @@ class Statistics:
         )
 
     def _eta_s(self, row: dict[str, Any], destination_id: str, source_ids: tuple[str, ...]) -> float | None:
-        """When nothing will wait any more, at the pace of the last five minutes; None: nothing waits, or it does not get less."""
-        rates = self._rates().longer
+        """When nothing will wait any more, at the pace of the last minute; None: nothing waits, or it does not get less."""
+        rates = self._measure.rates.now()
         comes = sum(rates.get(("in", source_id), 0.0) for source_id in source_ids)
         pace = rates.get(("left", destination_id), 0.0) - comes
         if not row["pending"] or row["state"] != "running" or pace <= 0:
@@ -322,7 +311,7 @@ def _both(known: Seen | None, more: Seen) -> Seen:
     return known._replace(n=known.n + more.n, first_ms=min(known.first_ms, more.first_ms), last_ms=max(known.last_ms, more.last_ms))
 
 
-def _sum(rates: dict[tuple[str, str], float], flow: str) -> float:
+def _sum(rates: dict[Flow, float], flow: str) -> float:
     return round(sum(rate for (what, _), rate in rates.items() if what == flow), 2)
 
 

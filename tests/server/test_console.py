@@ -322,6 +322,18 @@ async def test_a_misspelled_selection_selects_nothing(console: Console, body: An
     assert (await console.get("dead"))["total"] == 1
 
 
+async def test_an_export_holds_every_letter_once_whatever_the_page(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.control.operate.PAGE", 4)
+    consumer = await console.filled(9)
+    for seq in range(1, 10):
+        outcomes = tuple(Outcome(f"send-{unit}", Door.DEAD, "400", 1, 1.0, 0.0, 400) for unit in range(1 + seq % 3))
+        await consumer.settle([Settlement(seq, "web", outcomes, ("u1",))])
+    lines = [json.loads(line) for line in (await console.get("dead/export")).splitlines()]
+    told = [(one["id"], one["subscription_id"]) for one in lines]
+    assert told == [(seq, f"send-{unit}") for seq in range(1, 10) for unit in range(1 + seq % 3)]
+    assert {(one["message_id"], one["payload"]["messageId"]) for one in lines} == {(f"m-{seq}", f"m-{seq}") for seq in range(1, 10)}
+
+
 async def test_a_replay_is_counted_then_started_over_what_the_live_cursor_has_passed(console: Console) -> None:
     consumer = await console.filled(4)
     for seq in (1, 2, 3):

@@ -1,6 +1,7 @@
 """What the pages overview, sources and destinations are told by a relay that delivers, fails and filters: every shape, and sums that add up."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from relay.access.operator import SIGNAL
 from relay.base.codes import CODES
+from relay.control.measure import Rates
 from relay.control.replay import ReplaySpec
 from tests.support.app import Running, running, source, webhook
 from tests.support.receiver import Receiver, answer, stall
@@ -252,6 +254,30 @@ async def test_a_hold_is_an_error_with_a_sample(tmp_path: Path) -> None:
         assert (sample["result"], sample["status"], sample["response"]["body"]) == ("hold", 401, "who are you")
         attention = (await asked.get("overview"))["attention"]
         assert (attention[0]["level"], "401 or 403" in attention[0]["text"]) == ("bad", True)
+
+
+async def test_a_backlog_that_shrinks_has_an_expected_end(tmp_path: Path) -> None:
+    async with (
+        Receiver() as receiver,
+        aiohttp.ClientSession() as http,
+        running(source() + webhook("hook", receiver, concurrency=1), tmp_path) as relay,
+    ):
+        asked = Asked(relay, http, "")
+        await asked.ask("POST", "destinations/hook/hold", {})
+        await relay.track_many(100)
+        totals = relay.app.outbox.totals.counts
+        await eventually(lambda: sum(count for key, count in totals.items() if key[2] == "source") == 100)
+        relay.app.measure.rates = Rates(relay.app.outbox.totals, relay.app.measure.rates._clock)  # as if a minute had passed
+        receiver.default = stall(0.02)
+        await asked.ask("POST", "destinations/hook/resume", {})
+
+        async def told() -> float:
+            return (await asked.get("destinations/hook"))["eta_s"] or 0.0
+
+        eta_s = await eventually(told)
+        assert time.time() < eta_s < time.time() + 600
+        await relay.settled("hook")
+        assert (await asked.get("destinations/hook"))["eta_s"] is None
 
 
 async def test_a_replay_is_estimated_and_can_be_stopped(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import structlog
 from aiohttp import web
 
 from relay.access.operator import Role
@@ -10,16 +11,22 @@ from relay.base.masking import mask
 from relay.control.operate import Operations
 from relay.control.replay import Replays, ReplaySpec
 from relay.control.statistics import Statistics
-from relay.errors import RequestError
+from relay.errors import RequestError, StoreError
 from relay.outbox.interface import Selection
 from relay.web.auth import allowed
 from relay.web.console.masked import masked
 from relay.web.console.reading import flag_of, number_of, read_object, refuse_unknown, selection_of, text_of
+from relay.web.pages import SECURITY_HEADERS
 from relay.web.respond import json_answer
+
+log = structlog.get_logger("relay.web")
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1_000
 ORDER: Final = frozenset(("to", "code", "since_s", "until_s", "message_ids", "ids", "dry_run"))
+EXPORT_HEADERS: Final = {
+    **SECURITY_HEADERS, "Cache-Control": "no-store", "Content-Type": "application/x-ndjson", "Content-Disposition": 'attachment; filename="dead.ndjson"',
+}  # fmt: skip
 REPLAY: Final = frozenset(("to", "since_s", "until_s", "source", "rate", "dry_run"))
 
 
@@ -59,13 +66,18 @@ class DeadRoutes:
         allowed(request, Role.OPERATOR)
         to, which = request.query.get("to", ""), _asked(request)
         await self._operations.count_dead(to, which)  # an unknown destination is told before the answer begins
-        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Content-Disposition": 'attachment; filename="dead.ndjson"'})
+        response = web.StreamResponse(headers=EXPORT_HEADERS)
         await response.prepare(request)
-        async for letter, event in self._operations.every_dead(to, which):
-            letter["detail"] = masked(letter["detail"], self._mask_names)
-            letter["payload"] = mask(event.payload, self._mask_names) if event else None
-            await response.write(jsonio.dumps(letter) + b"\n")
-        await response.write_eof()
+        try:
+            async for letter, event in self._operations.every_dead(to, which):
+                letter["detail"] = masked(letter["detail"], self._mask_names)
+                letter["payload"] = mask(event.payload, self._mask_names) if event else None
+                await response.write(jsonio.dumps(letter) + b"\n")
+            await response.write_eof()
+        except (ConnectionError, StoreError) as error:  # the head is sent: all that can be told is an answer that breaks off
+            log.info("export.broken_off", error=type(error).__name__)
+            if request.transport is not None:
+                request.transport.abort()
         return response
 
     async def resend(self, request: web.Request) -> web.Response:
