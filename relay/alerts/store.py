@@ -26,7 +26,7 @@ _GET = f"SELECT {_COLUMNS} FROM alert WHERE id = ?"  # noqa: S608
 _PUT = f"INSERT INTO alert ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608
 _CHANGE = f"REPLACE INTO alert ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608
 _TOLD = "UPDATE alert SET told = told + 1, untold = '', seq = ? WHERE id = ?"
-_MUTES = "SELECT cause, until_s, by FROM mute WHERE until_s > ?"
+_MUTES = "SELECT cause, until_s, by FROM mute"
 _MUTE = "REPLACE INTO mute (cause, until_s, by) VALUES (?, ?, ?)"
 _MUTED = "UPDATE alert SET muted_until_s = ?, muted_by = ? WHERE cause = ? AND state = 'firing'"
 _COUNTS = "SELECT rule, count(*) FROM alert WHERE opened_s >= ? GROUP BY rule"  # by alert_opened
@@ -134,9 +134,9 @@ class AlertStore:
         await self._database.write(lambda connection: connection.execute(_TOLD, (seq, alert.alert_id)).rowcount, sheds=True)
         return replace(alert, told=alert.told + 1, untold="", seq=seq)
 
-    async def mutes(self, now_s: float) -> dict[str, Mute]:
-        """Causes that are muted now."""
-        rows = await self._database.read(lambda connection: connection.execute(_MUTES, (now_s,)).fetchall())
+    async def mutes(self) -> dict[str, Mute]:
+        """Causes that are muted, and those whose mute is over since shortly."""
+        rows = await self._database.read(lambda connection: connection.execute(_MUTES).fetchall())
         return {cause: Mute(until_s, by) for cause, until_s, by in rows}
 
     async def mute(self, cause: str, mute: Mute) -> None:

@@ -115,7 +115,9 @@ class Watch:
         self._found = frozenset((signal.kind, signal.slug) for signal in signals)
         causes = by_cause(signals)
         changes = self._hysteresis.step({cause: found[0].strength for cause, found in causes.items()})
-        mutes = await self._store.mutes(now_s)
+        mutes = await self._store.mutes()
+        for cause in mutes.keys() & self.alerts.keys():
+            self.mute(cause, mutes[cause])  # what was muted while the last look went on
         for cause in [cause for cause in self.alerts if cause not in self._hysteresis.firing]:
             await self._resolve(self.alerts[cause], now_s)
         for cause, found in causes.items():
@@ -165,7 +167,7 @@ class Watch:
         start = oldest if is_new else max(oldest, self._read_m - LATE_M)
         self._from_m = oldest
         for first in range(start, minute + 1, SLICE_M):
-            tally = await self._outbox.history.tallies(first, min(first + SLICE_M - 1, minute))
+            tally = await self._outbox.history.tallies(first, min(first + SLICE_M, minute + 1))
             self._series.refresh(first, tally)
         self._read_m = minute
         self._series.forget(oldest)
@@ -203,6 +205,7 @@ class Watch:
 
     async def _fire(self, found: Sequence[Signal], mute: Mute | None, now_s: float) -> None:
         signal = found[0]
+        mute = mute if mute and mute.until_s > now_s else None
         evidence = await self._witness.testify(signal, self._destination_id(signal), now_s)
         content = _content(found, evidence.code, Content(sample=evidence.sample, change=evidence.change))
         alert = Alert(

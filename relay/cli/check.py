@@ -110,6 +110,7 @@ def _as_json(loaded: "Loaded", reached: Sequence[Reached], good: bool, show: boo
 def effective_json(loaded: "Loaded") -> dict[str, Any]:
     """The effective configuration, secrets masked."""
     from relay.config.settings import effective
+    from relay.workspace.alert_rules import effective_rules
 
     rows = effective(loaded.settings, loaded.tree)
     workspace = loaded.workspace
@@ -121,6 +122,11 @@ def effective_json(loaded: "Loaded") -> dict[str, Any]:
             | {"settings": {name: str(value) for name, value in one.settings.items()}, "mappings": [sub.subscription_id for sub in one.subscriptions]}
             for one in workspace.destinations
         ],
+        "alert_rules": [
+            {"name": one.name, "kind": one.kind, "threshold": one.threshold, "window_m": one.window_m, "min_events": one.min_events}
+            | {"subject": one.subject, "enabled": one.enabled, "origin": _origin(one.place)}
+            for one in effective_rules(workspace.alert_rules)
+        ],
     }
 
 
@@ -128,6 +134,7 @@ def effective_lines(loaded: "Loaded") -> list[str]:
     """The same as TOML, each line with its origin as a comment."""
     from relay.base.secret import MASK
     from relay.config.settings import effective, literal
+    from relay.workspace.alert_rules import KINDS, effective_rules
 
     lines: list[str] = []
     table = ""
@@ -145,6 +152,12 @@ def effective_lines(loaded: "Loaded") -> list[str]:
         lines += [f"sources = {literal(list(one.source_ids))}", f"enabled = {literal(one.enabled)}"]
         lines += [f"settings.{name} = {literal(value)}" for name, value in one.settings.items()]
         lines += [f"# mapping {sub.subscription_id}: {sub.action} when {sub.trigger}" for sub in one.subscriptions]
+    for rule in effective_rules(loaded.workspace.alert_rules):
+        lines += ["", f"[[alerts.rule]]  # {_origin(rule.place)}", f"name = {literal(rule.name)}", f"kind = {literal(rule.kind)}"]
+        lines += [f"threshold = {literal(rule.threshold)}"] if KINDS[rule.kind].unit else []
+        lines += [f"subject = {literal(rule.subject)}"] if rule.subject else []
+        lines.append(f"window_m = {rule.window_m}")
+        lines += [f"min_events = {rule.min_events}", f"enabled = {literal(rule.enabled)}"]
     return lines
 
 

@@ -176,7 +176,7 @@ class Alerting:
             since = minute - BACKTEST_DAYS * 1440
             series = Series()
             for first in range(since - 2 * 1440, minute + 1, SLICE_M):
-                series.refresh(first, await self._outbox.history.tallies(first, min(first + SLICE_M - 1, minute)))
+                series.refresh(first, await self._outbox.history.tallies(first, min(first + SLICE_M, minute + 1)))
             workspace = self._current.compiled.workspace
             ids = {
                 "destination": [(one.destination_id, one.slug) for one in workspace.destinations if one.enabled],

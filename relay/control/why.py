@@ -50,7 +50,7 @@ class Why:
     async def by_message(self, message_id: str, source: str = "") -> list[Told]:
         """Every event, refusal and duplicate with this messageId, oldest first; `source`: the slug of one source."""
         compiled, stories = self._current.compiled, []
-        sources = [one.source_id for one in compiled.workspace.sources if source in ("", one.slug)]
+        sources = [one.source.source_id for one in compiled.sources.values() if source in ("", one.source.slug)]
         found: dict[int, Claim] = {}
         for source_id in sources:
             found |= {claim.seq: claim for claim in await self._outbox.history.find(message_id, source_id)}

@@ -369,7 +369,9 @@ class History(Protocol):
         """Stored events in order, in pages."""
         ...
 
-    async def tallies(self, since_minute: int, until_minute: int) -> Tally: ...
+    async def tallies(self, since_minute: int, until_minute: int) -> Tally:
+        """The counts of the minutes from `since_minute` up to, but without, `until_minute`."""
+        ...
 
     async def tally_spans(self, since_minute: int, until_minute: int, step: int) -> Tally:
         """Counts of these minutes added up in spans of `step`; a key's minute is the first one of its span.

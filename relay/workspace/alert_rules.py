@@ -110,6 +110,7 @@ def _read_rule(reader: TableReader, slugs: Mapping[str, list[str]]) -> AlertRule
         reader.take("min_events", "integer", about.min_events, minimum=0),
         _subject(reader, about, slugs),
         reader.take("enabled", "boolean", True),
+        reader.tree.places.get(reader.path),
     )
     reader.finish()
     return rule

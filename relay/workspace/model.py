@@ -94,6 +94,7 @@ class AlertRule:
     subject: str = ""
     """Slug of the one source or destination that it watches; empty: all."""
     enabled: bool = True
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,16 @@ async def test_a_receiver_that_fails_fires_with_the_second_look(tmp_path: Path) 
             assert 'relay_alerts_firing{rule="breaker open"} 1.0' in metrics
             assert 'relay_alerts_fired_total{rule="breaker open"} 1.0' in metrics
 
+            receiver.by_path.clear()  # the next probe closes the breaker
+            await relay.track_many(300)
+            await relay.settled("orders", timeout_s=40)
+            for _ in range(4):
+                assert relay.app.watch.alerts
+                await relay.app.watch.check()
+            assert not relay.app.watch.alerts
+            await eventually(lambda: [name for name, _ in events(receiver)] == ["Alert Fired", "Alert Resolved"], 10)
+            assert 'relay_alerts_firing{rule="breaker open"} 0.0' in await metrics_of(relay)
+
 
 async def is_open(relay: Running) -> bool:
     return bool(((await relay.cursor("orders")).state.get("breaker") or {}).get("state", "closed") != "closed")
@@ -193,6 +203,22 @@ async def test_a_muted_cause_is_silent_until_the_mute_ends(tmp_path: Path) -> No
             await console(relay, "POST", f"alerts/{alert['id']}/mute", {"hours": -1}, status=400)
 
 
+async def test_a_stronger_cause_of_the_same_trouble_is_told_under_the_same_alert(tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        receiver.by_path["/orders"] = answer(400, body=b"no such field")
+        config = source() + webhook("orders", receiver, sources=["web"]) + carrier(receiver)
+        async with running(config, tmp_path, settings=QUICK) as relay:
+            await relay.track_many(12)
+            ((name, told),) = await eventually(lambda: events(receiver), 10)
+            assert (name, told["kind"], told["sample"]["answer"]) == ("Alert Fired", "dead", "no such field")
+            assert "relay dead resend --to orders" in told["cure"]
+            receiver.by_path["/orders"] = answer(410)
+            await relay.track_many(12)
+            (_, (again, stronger)) = await eventually(lambda: events(receiver) if len(events(receiver)) > 1 else None, 10)
+            assert (again, stronger["kind"], stronger["code"], stronger["alert_id"]) == ("Alert Reminded", "held", "gone", told["alert_id"])
+            assert "dead" in stronger["also"]
+
+
 async def test_a_change_just_before_stands_in_the_alert(tmp_path: Path) -> None:
     async with Receiver() as receiver:
         config = source() + webhook("orders", receiver, sources=["web"]) + carrier(receiver)
@@ -215,6 +241,8 @@ async def test_a_test_alert_reaches_one_carrier_or_all(tmp_path: Path) -> None:
             await relay.settled("ops", "team")
             assert [properties["test"] for _, properties in events(receiver, "/team")] == [True]
             assert events(receiver) == []
+            (story,) = (await console(relay, "GET", f"events?message_id={told['message_id']}"))["events"]
+            assert story["source"]["slug"] == "relay"
             await console(relay, "POST", "alerts/test", {})
             await relay.settled("ops", "team")
             assert (len(events(receiver)), len(events(receiver, "/team"))) == (1, 2)
