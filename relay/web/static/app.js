@@ -157,16 +157,16 @@ function Mark() {
 }
 
 function Rail({ current = "" }) {
-  return html`<div class="rail">
+  return html`<nav class="rail" aria-label="Pages">
     <a class="brand" href="/ui" aria-label="relay, front page"><${Mark} /><span>relay</span></a>
-    <nav aria-label="Pages">
+    <div class="nav">
       ${NAV.map(
         (item) => html`<a key=${item.id} class="nav-item" href=${item.href} aria-current=${item.id === current ? "page" : undefined} title=${`${item.label} (${item.keys})`}>
           <${Icon} name=${item.id} /><span>${item.label}</span></a>`,
       )}
-    </nav>
+    </div>
     <div class="rail-foot">relay ${session.value?.version}</div>
-  </div>`;
+  </nav>`;
 }
 
 /** What goes wrong when a page cannot be fetched: relay is away, or was replaced by another version. @param {{onRetry: () => void}} props */
@@ -180,21 +180,25 @@ function NotFound() {
     <p><a href="/ui">Go to the front page</a></p></div></div>`;
 }
 
+/** A page's module and styles. @param {Route} route @returns {Promise<Page>} */
+async function bring(route) {
+  const [page] = await Promise.all([route.load(), route.css && styles(route.css)]);
+  return page;
+}
+
 /** The page that the address names. */
 function Main() {
   const { path, query } = place.value;
-  const wanted = path === "/ui" ? FRONT : path;
-  const found = ROUTES.map((route) => ({ route, params: matchPath(route.path, wanted) })).find((each) => each.params);
-  const route = found?.route;
-  const params = found?.params ?? {};
+  const route = routeOf(path);
+  const params = (route && matchPath(route.path, path)) ?? {};
   const [loaded, setLoaded] = useState(/** @type {{route: Route, page: Page | null} | null} */ (null));
   const [tries, setTries] = useState(0);
 
   useEffect(() => {
     if (!route) return undefined;
     let isCurrent = true;
-    Promise.all([route.load(), route.css && styles(route.css)]).then(
-      ([page]) => isCurrent && setLoaded({ route, page }),
+    bring(route).then(
+      (page) => isCurrent && setLoaded({ route, page }),
       () => isCurrent && setLoaded({ route, page: null }),
     );
     return () => void (isCurrent = false);
@@ -223,8 +227,7 @@ function Shell() {
     ],
     [],
   );
-  const path = place.value.path === "/ui" ? FRONT : place.value.path;
-  const route = ROUTES.find((each) => matchPath(each.path, path));
+  const route = routeOf(place.value.path);
   return html`<div class="shell">
     <${Rail} current=${route?.nav} />
     <${Bar} onHelp=${() => setHelp(true)} />
@@ -232,6 +235,11 @@ function Shell() {
     ${isHelp && html`<${Help} onClose=${() => setHelp(false)} />`}
     <${Toasts} />
   </div>`;
+}
+
+/** The page of an address. @param {string} path */
+function routeOf(path) {
+  return ROUTES.find((route) => matchPath(route.path, path === "/ui" ? FRONT : path));
 }
 
 /** Nobody signed in: the login page, whatever the address; the address stays for after. */
@@ -247,7 +255,11 @@ function App() {
     setError(null);
     loadSession().catch(setError);
   };
-  useEffect(ask, []);
+  useEffect(() => {
+    // Whoever opens the door on purpose is not asked first whether they are in.
+    if (location.pathname === "/ui/login") session.value = null;
+    else ask();
+  }, []);
   if (error) return html`<${NotLoaded} onRetry=${ask} />`;
   if (session.value === undefined) return null;
   return session.value ? html`<${Shell} />` : html`<${Door} />`;
@@ -258,4 +270,7 @@ effect(() => {
   if (connection.value === "refused") loadSession().catch(() => toast("relay cannot be reached", "bad"));
 });
 
+// The page comes while relay is asked who looks.
+const firstRoute = routeOf(place.value.path);
+if (firstRoute) bring(firstRoute).catch(() => {});
 render(html`<${App} />`, /** @type {Element} */ (document.getElementById("app")));

@@ -8,10 +8,10 @@
  */
 
 /** What can stand before a colon, beside a path into the event. */
-export const FIELDS = ["type", "source", "event", "user", "id", "verdict", "code", "to", "state", "plan", "bytes", "has", "text"];
+const FIELDS = ["type", "source", "event", "user", "id", "verdict", "code", "to", "state", "plan", "bytes", "has", "text"];
 export const ROOTS = ["properties", "traits", "context", "integrations"];
 /** Fields that take certain words only. @type {Record<string, string[]>} */
-export const WORDS = {
+const WORDS = {
   type: ["track", "page", "screen", "identify", "group", "alias"],
   state: ["pending", "sending", "retry", "parked", "held", "delivered", "filtered", "blocked", "dead", "expired", "discarded"],
   verdict: ["accepted", "rejected", "duplicate", "suppressed", "blocked"],
@@ -158,4 +158,17 @@ function distance(a, b) {
 /** A value as it has to stand after a colon. @param {string} value */
 export function quoted(value) {
   return /[\s",\\]|^[<>]/.test(value) ? `"${value.replace(/[\\"]/g, "\\$&")}"` : value;
+}
+
+/** The words that can follow what is typed. @param {string} text @returns {{from: number, words: string[]}} */
+export function suggestions(text) {
+  const from = Math.max(text.lastIndexOf(" "), text.lastIndexOf("\t")) + 1;
+  const word = text.slice(from).replace(/^-/, "");
+  const start = text.length - word.length;
+  const colon = word.indexOf(":");
+  if (word === "" || word.includes('"')) return { from: start, words: [] };
+  if (colon < 0) return { from: start, words: FIELDS.filter((field) => field.startsWith(word) && field !== "text").map((field) => `${field}:`) };
+  const typed = word.slice(word.lastIndexOf(",") + 1 || colon + 1);
+  const known = word.startsWith("plan:") ? Object.keys(PLAN_WORDS) : (WORDS[word.slice(0, colon)] ?? []);
+  return { from: text.length - typed.length, words: known.filter((each) => each.startsWith(typed) && each !== typed) };
 }

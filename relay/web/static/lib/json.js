@@ -46,10 +46,10 @@ function Member({ name, value, path, depth, openDepth, onPin, onFilter }) {
   }
   const size = Object.keys(value).length;
   const kind = Array.isArray(value) ? `[${size}]` : `{${size}}`;
-  return html`<li><details open=${isOpen} onToggle=${(/** @type {any} */ event) => setOpen(event.currentTarget.open)}>
-      <summary class="json-line">${key}<span class="json-size">${kind}</span><${Tools} path=${path} value=${value} /></summary>
+  return html`<li class="json-branch"><details open=${isOpen} onToggle=${(/** @type {any} */ event) => setOpen(event.currentTarget.open)}>
+      <summary class="json-line">${key}<span class="json-size">${kind}</span></summary>
       ${isOpen && html`<${Children} value=${value} path=${path} depth=${depth + 1} openDepth=${openDepth} onPin=${onPin} onFilter=${onFilter} />`}
-    </details></li>`;
+    </details><${Tools} path=${path} value=${value} /></li>`;
 }
 
 /** @param {{value: unknown}} props */

@@ -1,6 +1,7 @@
 // The components of the UI, drawn with the classes of app.css. State stays with the page that uses them.
 import { ApiError } from "./api.js";
-import { seconds, ago, fullTime, iso } from "./format.js";
+import { ago, fullTime, iso, seconds } from "./format.js";
+import { nowS } from "./session.js";
 import { Fragment, html, Icon, signal, useEffect, useId, useLayoutEffect, useRef, useState } from "./ui.js";
 
 /** @typedef {import("./poll.js").Polled<any>} Polled */
@@ -16,7 +17,7 @@ export function Pill({ tone = "off", title, children }) {
  */
 export function Time({ at_s, isAgo = false, text }) {
   if (at_s === null || at_s === undefined) return html`<span class="muted">${isAgo ? "never" : "–"}</span>`;
-  return html`<time class="num" datetime=${iso(at_s)} title=${fullTime(at_s)}>${text ?? ago(at_s)}</time>`;
+  return html`<time class="num" datetime=${iso(at_s)} title=${fullTime(at_s)}>${text ?? ago(at_s, nowS())}</time>`;
 }
 
 /** Pairs of name and value. @param {{items: ([string, any] | null | false)[]}} props */
@@ -83,7 +84,7 @@ export function Dialog({ title, onClose, children, foot, isWide = false }) {
   }, []);
   /** @param {MouseEvent} event */
   const beside = (event) => event.target === self.current && onClose();
-  return html`<dialog class="dialog ${isWide ? "wide" : ""}" ref=${self} aria-labelledby=${id} onClose=${onClose} onMouseDown=${beside}>
+  return html`<dialog class="dialog ${isWide ? "wide" : ""}" ref=${self} tabindex="-1" autofocus aria-labelledby=${id} onClose=${onClose} onMouseDown=${beside}>
     <div class="dialog-head"><h2 id=${id}>${title}</h2><button type="button" class="btn ghost icon" aria-label="Close" onClick=${onClose}><${Icon} name="close" /></button></div>
     <div class="dialog-body">${children}</div>
     ${foot && html`<div class="dialog-foot">${foot}</div>`}

@@ -1,5 +1,5 @@
 // What stands above and below the live grid: the filter with its mistakes and its saved texts, the columns, the polite status line.
-import { FIELDS, FilterError, parse, ROOTS, WORDS } from "./filter.js";
+import { FilterError, parse, ROOTS, suggestions } from "./filter.js";
 import { count, rate } from "./format.js";
 import { store, stored } from "./keys.js";
 import { Dialog, Menu } from "./kit.js";
@@ -61,19 +61,6 @@ export function Pins({ pins, onAdd, onRemove }) {
         <input id="pin-path" class="input mono" value=${path} placeholder="properties.revenue" autocomplete="off" spellcheck=${false} onInput=${(/** @type {any} */ event) => setPath(event.target.value.trim())} />
         <span class="hint">Starts with ${ROOTS.join(", ")}. At most ${PINS_MAX} columns; they are kept in this browser.</span></form>
     </${Dialog}>`}`;
-}
-
-/** The words that can follow what is typed. @param {string} text @returns {{from: number, words: string[]}} */
-export function suggestions(text) {
-  const from = Math.max(text.lastIndexOf(" "), text.lastIndexOf("\t")) + 1;
-  const word = text.slice(from).replace(/^-/, "");
-  const start = text.length - word.length;
-  const colon = word.indexOf(":");
-  if (word === "" || word.includes('"')) return { from: start, words: [] };
-  if (colon < 0) return { from: start, words: FIELDS.filter((field) => field.startsWith(word) && field !== "text").map((field) => `${field}:`) };
-  const typed = word.slice(word.lastIndexOf(",") + 1 || colon + 1);
-  const known = word.startsWith("plan:") ? ["ok", "violated"] : (WORDS[word.slice(0, colon)] ?? []);
-  return { from: text.length - typed.length, words: known.filter((each) => each.startsWith(typed) && each !== typed) };
 }
 
 /** The filter: applied when typing rests or with enter, kept in the URL. @param {{q: string, input: {current: HTMLInputElement | null}, refused: string}} props */
@@ -138,7 +125,7 @@ export function Filter({ q, input, refused }) {
   ];
   return html`<div class="search live-filter">
       <${Icon} name="search" size=${14} />
-      <input class="input mono" ref=${input} role="combobox" aria-label="Filter" aria-expanded=${words.length > 0} aria-controls="${id}-list" aria-autocomplete="list" aria-invalid=${error !== ""} aria-describedby="${id}-error"
+      <input class="input mono" ref=${input} role="combobox" aria-label="Filter" aria-expanded=${words.length > 0} aria-controls="${id}-list" aria-autocomplete="list" aria-invalid=${error !== "" && !words.length} aria-describedby="${id}-error"
         aria-activedescendant=${chosen >= 0 ? `${id}-${chosen}` : undefined} value=${text} placeholder="type:track source:web state:dead" autocomplete="off" spellcheck=${false}
         onInput=${(/** @type {any} */ event) => type(event.target.value)} onKeyDown=${onKeyDown} onFocus=${() => setFocused(true)} onBlur=${() => setFocused(false)} />
       ${text && html`<button type="button" class="btn ghost icon small live-x" aria-label="Clear the filter" onClick=${() => (setText(""), apply("", true))}><${Icon} name="close" size=${14} /></button>`}

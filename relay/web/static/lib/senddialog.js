@@ -3,7 +3,7 @@ import { get, path, post } from "./api.js";
 import { ErrorBox, Dialog, Skeleton, toast } from "./kit.js";
 import { may } from "./session.js";
 import { titleOf } from "./story.js";
-import { Request } from "./timeline.js";
+import { Link, Request } from "./timeline.js";
 import { html, Icon, useEffect, useState } from "./ui.js";
 
 /** @param {{story: import("./story.js").Story, destination: string, onClose: () => void}} props `destination`: the one that is chosen first */
@@ -46,7 +46,7 @@ export function SendDialog({ story, destination, onClose }) {
     ${error && html`<${ErrorBox} error=${error} title="This did not work" />`}
     ${!run && !error && html`<${Skeleton} rows=${4} />`}
     ${run &&
-    html`<p class="branch-chain">${run.stages.map((stage, index) => html`<span key=${index}>${stage.stage.replaceAll("_", " ")} <span class="muted">${stage.outcome}</span></span>`)}</p>
+    html`<p class="branch-chain">${run.stages.map((stage, index) => html`<${Link} key=${index} stage=${stage} />`)}</p>
       ${dropped && html`<div class="notice warn"><${Icon} name="warn" /><div><strong>${slug} would not get it.</strong> <p>${dropped.text ?? dropped.meaning} ${dropped.code && html`<code>${dropped.code}</code>`}</p></div></div>`}
       ${!dropped && !run.planned.length && html`<div class="notice info"><${Icon} name="info" /><span>No mapping of ${slug} takes this event.</span></div>`}
       ${run.planned.map((planned, index) => html`<${Request} key=${index} planned=${planned} />`)}`}

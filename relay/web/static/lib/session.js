@@ -9,6 +9,13 @@ import { ApiError, get, post, useCsrf, whenSignedOut } from "./api.js";
 /** undefined: not asked yet; null: nobody. @type {import("../vendor/signals.mjs").Signal<Session | null | undefined>} */
 export const session = signal(/** @type {Session | null | undefined} */ (undefined));
 
+let skewS = 0;
+
+/** What time it is at relay, in unix seconds: this machine's clock may be off. */
+export function nowS() {
+  return Date.now() / 1000 + skewS;
+}
+
 const ROLES = ["viewer", "operator", "admin"];
 
 /** Whether the person on this screen may do what needs `role`. @param {"viewer" | "operator" | "admin"} role */
@@ -39,6 +46,7 @@ export async function logout() {
 /** @param {Session} told */
 function accept(told) {
   useCsrf(told.csrf);
+  skewS = told.now_s - Date.now() / 1000;
   session.value = told;
 }
 

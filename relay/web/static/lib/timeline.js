@@ -3,8 +3,8 @@ import { countdown, cut, lines, ms, time, visible } from "./format.js";
 import { pretty } from "./json.js";
 import { CopyButton, Pill, Time } from "./kit.js";
 import { hrefs } from "./router.js";
-import { may } from "./session.js";
-import { atTime, giveUp, retryNow, since, titleOf } from "./story.js";
+import { may, nowS } from "./session.js";
+import { atTime, changesOf, giveUp, retryNow, since, titleOf } from "./story.js";
 import { html, Icon, State, STATES, useEffect, useState } from "./ui.js";
 
 /** @typedef {import("./story.js").Story} Story */
@@ -25,6 +25,9 @@ const CAN_RETRY = ["dead", "retry"];
 
 /** @param {{story: Story, onChange?: () => void}} props `onChange`: after an order of a person */
 export function Timeline({ story, onChange }) {
+  const apart = story.destinations.filter((to) => to.state === "skipped");
+  const left = story.destinations.filter((to) => to.state === "filtered");
+  const taken = story.destinations.filter((to) => !apart.includes(to) && !left.includes(to));
   return html`<div class="way">
     <ol class="way-stages">
       <li class="way-stage">
@@ -32,13 +35,16 @@ export function Timeline({ story, onChange }) {
         <span class="way-dot tone-accent"><${Icon} name="sources" size=${12} /></span>
         <div class="way-text"><strong>received</strong> <span class="muted">${from(story)}</span></div>
       </li>
-      ${story.stages.map((stage, index) => html`<${Step} key=${index} story=${story} stage=${stage} />`)}
+      ${story.stages.filter((stage) => stage.stage !== "received").map((stage, index) => html`<${Step} key=${index} story=${story} stage=${stage} />`)}
       ${story.verdict !== "accepted" &&
       html`<li class="way-stage"><span class="way-at"></span><span class="way-dot ${STATES[story.verdict]?.tone ?? "off"}"><${Icon} name="close" size=${12} /></span>
-        <div class="way-text"><${State} state=${story.verdict} /> ${story.code && html`<code>${story.code}</code>`} <p class="muted">${story.meaning}</p>
+        <div class="way-text"><${State} state=${story.verdict} />
+        ${!story.stages.some((stage) => stage.code === story.code) && html`${story.code && html` <code>${story.code}</code>`}<p class="muted">${story.meaning}</p>`}
+        ${story.advice && html`<p>${visible(story.advice)}</p>`}
         ${story.original_event_id && html`<p><a href=${hrefs.event(story.original_event_id)}>The first of this message</a></p>`}</div></li>`}
     </ol>
-    ${story.destinations.map((to) => html`<${Branch} key=${to.slug} story=${story} to=${to} onChange=${onChange} />`)}
+    ${[...taken, ...left].map((to) => html`<${Branch} key=${to.slug} story=${story} to=${to} onChange=${onChange} />`)}
+    ${apart.length > 0 && html`<p class="way-apart muted small">Not connected to ${visible(story.source.name)}: ${apart.map((to) => visible(to.name)).join(", ")}</p>`}
   </div>`;
 }
 
@@ -58,7 +64,7 @@ function Step({ story, stage }) {
       <strong>${stage.stage.replaceAll("_", " ")}</strong> <span class=${stage.outcome === "passed" ? "muted" : `tone-${look.tone}`}>${stage.outcome}</span>
       ${stage.code && html` <code title=${stage.meaning ?? ""}>${stage.code}</code>`}
       ${(stage.text || (stage.code && stage.meaning)) && html`<p class="muted wrap">${visible(stage.text ?? stage.meaning ?? "")}</p>`}
-      ${stage.changes.length > 0 && html`<${Changes} changes=${stage.changes} />`}
+      ${stage.changes && stage.changes.length > 0 && html`<${Changes} changes=${stage.changes} />`}
     </div>
   </li>`;
 }
@@ -75,22 +81,30 @@ export function Changes({ changes }) {
 function Branch({ story, to, onChange }) {
   const tone = STATES[to.state]?.tone ?? "off";
   const loud = to.stages.filter((stage) => stage.outcome === "dropped" || stage.outcome === "refused");
+  const changed = changesOf(to.stages);
   const quiet = to.stages.filter((stage) => !loud.includes(stage));
   return html`<section class="branch edge-${tone}" aria-label=${to.name}>
     <div class="branch-head">
       <a class="strong" href=${hrefs.destination(to.slug)}>${visible(to.name)}</a><span class="muted small">${to.type}</span>
       <span class="grow"></span><${State} state=${to.state} />
     </div>
-    ${quiet.length > 0 && html`<p class="branch-chain">${quiet.map((stage, index) => html`<span key=${index} title=${[stage.text, stage.meaning, since(story, stage.at_ms)].filter(Boolean).join(" · ")}>${stage.stage.replaceAll("_", " ")} <span class="tone-${OUTCOMES[stage.outcome]?.tone ?? "off"}">${stage.outcome}</span></span>`)}</p>`}
+    ${quiet.length > 0 && html`<p class="branch-chain">${quiet.map((stage, index) => html`<${Link} key=${index} stage=${stage} />`)}</p>`}
     ${loud.map((stage, index) => html`<p key=${index} class="branch-drop"><span class="strong">${stage.stage.replaceAll("_", " ")}</span> ${stage.code && html`<code>${stage.code}</code>`} <span class="muted">${visible(stage.text ?? stage.meaning ?? "")}</span></p>`)}
-    ${to.stages.some((stage) => stage.changes.length) && html`<details class="more"><summary>What changed for ${visible(to.name)}</summary><${Changes} changes=${to.stages.flatMap((stage) => stage.changes)} /></details>`}
+    ${changed.length > 0 && html`<details class="more"><summary>What changed for ${visible(to.name)}</summary><${Changes} changes=${changed} /></details>`}
     <${Attempts} story=${story} to=${to} />
     ${(to.why || to.advice) && html`<div class="branch-why">
       ${to.why && html`<p><span class="muted">why: </span>${visible(to.why)}</p>`}${to.advice && html`<p class="muted">${visible(to.advice)}</p>`}
     </div>`}
     <${Orders} story=${story} to=${to} onChange=${onChange} />
-    ${to.planned.map((planned, index) => html`<${Request} key=${index} planned=${planned} />`)}
+    ${(to.planned ?? []).map((planned, index) => html`<${Request} key=${index} planned=${planned} />`)}
   </section>`;
+}
+
+/** One stage of a chain; only what is not simply passed says what it did. @param {{stage: Stage}} props */
+export function Link({ stage }) {
+  const { tone, icon } = OUTCOMES[stage.outcome] ?? OUTCOMES.passed;
+  return html`<span class="link-stage" title=${[stage.outcome, stage.text || stage.meaning].filter(Boolean).join(": ")}>
+    <span class="tone-${tone}"><${Icon} name=${icon} size=${12} /></span>${stage.stage.replaceAll("_", " ")}${tone !== "ok" && html` <span class="tone-${tone}">${stage.outcome}</span>`}<span class="sr-only"> ${stage.outcome}</span></span>`;
 }
 
 /** @param {{story: Story, to: Delivery}} props */
@@ -103,14 +117,14 @@ function Attempts({ to }) {
     const timer = setInterval(() => tick((old) => old + 1), 1000);
     return () => clearInterval(timer);
   }, [isWaiting]);
-  const left = (to.next_s ?? 0) - Date.now() / 1000;
+  const left = (to.next_s ?? 0) - nowS();
   const next = Math.max(0, ...to.attempts.map((each) => each.attempt)) + 1;
   const detail = to.rows.find((each) => each.detail)?.detail;
   if (!to.attempts.length && !isWaiting) return null;
   return html`<table class="attempts"><thead class="sr-only"><tr><th>Attempt</th><th>Time</th><th>Answer</th><th>Duration</th><th>Result</th></tr></thead><tbody>
       ${to.attempts.map(
         (each, index) => html`<tr key=${index}><td>attempt ${each.attempt}${each.job && html` <${Pill} title="By the replay ${each.job}">replay</${Pill}>`}</td><td class="num"><${Time} at_s=${each.at_s} text=${time(each.at_s)} /></td>
-          <td class="num">${each.status ? html`<span class=${each.status < 400 ? "tone-ok" : "tone-bad"}>${each.status}</span>` : ""} ${each.code && html`<code>${each.code}</code>`}</td>
+          <td class="num">${each.status ? html`<span class=${each.status < 400 ? "tone-ok" : "tone-bad"}>${each.status}</span>` : ""} ${each.code && each.code !== String(each.status) && html`<code>${each.code}</code>`}</td>
           <td class="num muted">${each.duration_ms === null ? "" : ms(each.duration_ms)}</td><td><${State} state=${each.result} /></td></tr>`,
       )}
       ${isWaiting && html`<tr><td>attempt ${next}</td><td colspan="4" class="tone-warn">${left > 0 ? html`in <span class="num strong">${countdown(left)}</span>` : "now"}${row?.until_s && html`<span class="muted">, tried until ${time(row.until_s)}</span>`}</td></tr>`}

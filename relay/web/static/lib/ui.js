@@ -45,7 +45,7 @@ const ICONS = {
   info: "M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2M8 7.4v3.4M8 5.1v.1",
   help: "M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2M6.3 6.3a1.75 1.75 0 1 1 2.5 1.6c-.5.3-.8.5-.8 1.1M8 11.2v.1",
   refresh: REFRESH,
-  more: "M3.5 8h.01M8 8h.01M12.5 8h.01",
+  more: "M3.5 8h.02M8 8h.02M12.5 8h.02",
   leave: "M6.5 2.5h-4v11h4M6 8h8M11.2 5.2 14 8l-2.8 2.8",
   plus: "M8 3v10M3 8h10",
   trash: "M3 4.5h10M6.2 4.3V2.6h3.6v1.7M4.4 4.5l.7 9h5.8l.7-9",
@@ -63,9 +63,9 @@ export const STATES = {
   expired: { tone: "bad", path: "M5 2.6v2.2L8 8l3-3.2V2.6M5 13.4v-2.2L8 8l3 3.2v2.2M3.8 2.6h8.4M3.8 13.4h8.4", text: "waited too long and was removed" },
   filtered: { tone: "off", path: SLASHED, text: "a rule left it out" },
   blocked: { tone: "warn", path: "M3.2 3.2h9.6v9.6H3.2zM5.6 10.4l4.8-4.8", text: "stopped by a plan or a schema" },
-  pending: { tone: "info", path: "M3.5 8h.01M8 8h.01M12.5 8h.01", text: "waits for its turn" },
+  pending: { tone: "info", path: "M3.2 6.5a1.5 1.5 0 1 0 0 3a1.5 1.5 0 0 0 0-3zM8 6.5a1.5 1.5 0 1 0 0 3a1.5 1.5 0 0 0 0-3zM12.8 6.5a1.5 1.5 0 1 0 0 3a1.5 1.5 0 0 0 0-3z", fill: true, text: "waits for its turn" },
   sending: { tone: "info", path: "M4.5 11.5l7-7M6 4.5h5.5V10", text: "on its way" },
-  parked: { tone: "info", path: "M3.6 3.6v8.8M8 8h.01M12.4 8h.01", text: "waits behind a retry of the same user" },
+  parked: { tone: "info", path: "M2.4 3.4h1.8v9.2H2.4zM8 6.5a1.5 1.5 0 1 0 0 3a1.5 1.5 0 0 0 0-3zM12.8 6.5a1.5 1.5 0 1 0 0 3a1.5 1.5 0 0 0 0-3z", fill: true, text: "waits behind a retry of the same user" },
   held: { tone: "warn", path: BARS, text: "the destination is on hold" },
   discarded: { tone: "off", path: "M3 4.5h10M6.2 4.3V2.6h3.6v1.7M4.4 4.5l.7 9h5.8l.7-9", text: "thrown away by a person" },
   skipped: { tone: "off", path: "M5 8h6", text: "this destination does not take it" },
@@ -102,5 +102,9 @@ export function toneOf(state) {
 }
 
 /** "light" or "dark": what is on the screen now. Charts that paint on a canvas follow it. */
-export const theme = signal(document.documentElement.dataset.theme ?? "light");
-document.addEventListener("relay:theme", () => (theme.value = document.documentElement.dataset.theme ?? "light"));
+export const theme = signal(shownTheme());
+globalThis.document?.addEventListener("relay:theme", () => (theme.value = shownTheme()));
+
+function shownTheme() {
+  return globalThis.document?.documentElement.dataset.theme ?? "light";
+}

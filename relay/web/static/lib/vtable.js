@@ -1,4 +1,5 @@
-// A grid of any length that draws only the rows on the screen: fixed row height, one row in the tab order, moved through by keys.
+// A grid of any length that draws only the rows on the screen: fixed row height, one row in the tab order, moved through by keys. And what it
+// shows in the live view: the newest 10,000 rows, which can stand still on the screen while more come in.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./ui.js";
 
 /**
@@ -115,4 +116,111 @@ function GridRow({ row, index, columns, look, isTabbed, isOpen, onOpen, onActive
     onClick=${() => (onActive(id), onOpen(row))} onFocus=${() => onActive(id)}>${cells}</div>`;
   drawn.set(row, { row, node, mark, columns });
   return node;
+}
+
+/** @typedef {import("./live.js").Row} Row */
+/** @typedef {Row & {gapBefore?: boolean}} Shown `gapBefore`: between the row below and this one events are missing */
+
+/** How many rows a window keeps. */
+export const KEPT = 10_000;
+
+/** The rows of the live view, oldest first inside, newest first for the grid. */
+export class Rows {
+  /** @type {Shown[]} */
+  all = [];
+  /** How many of the oldest are shown; the rest waits for a person to come back to the top. */
+  end = 0;
+  isFrozen = false;
+  /** Newest row by event, for patches and for what is selected. @type {Map<string, Shown>} */
+  byId = new Map();
+
+  get waiting() {
+    return this.all.length - this.end;
+  }
+
+  get count() {
+    return this.end;
+  }
+
+  /** The newest shown is 0. @param {number} index */
+  at(index) {
+    return this.all[this.end - 1 - index];
+  }
+
+  /** @param {string} eventId @returns {number} place from the top, or -1 */
+  indexOf(eventId) {
+    const row = this.byId.get(eventId);
+    if (!row) return -1;
+    const index = this.placeOf(row.seq);
+    return index < this.end ? this.end - 1 - index : -1;
+  }
+
+  /** @param {Row[]} rows by rising `seq` @param {boolean} isGap whether something is missing before the first */
+  replace(rows, isGap) {
+    this.all = [];
+    this.byId = new Map();
+    this.end = 0;
+    this.isFrozen = false;
+    if (isGap && rows.length) rows = [/** @type {Shown} */ ({ ...rows[0], gapBefore: true }), ...rows.slice(1)];
+    this.add(rows);
+  }
+
+  /** @param {Row[]} rows mostly newer than what is here; one that came to match only now belongs further down */
+  add(rows) {
+    for (const row of rows) {
+      if (row.seq > (this.all.at(-1)?.seq ?? -Infinity)) this.all.push(row);
+      else {
+        const index = this.placeOf(row.seq);
+        const isHere = this.all[index].seq === row.seq;
+        this.all.splice(index, isHere ? 1 : 0, row);
+        if (!isHere && index < this.end) this.end += 1;
+      }
+      this.byId.set(row.event_id, row);
+    }
+    const over = this.all.length - KEPT;
+    if (over > 0) {
+      for (const row of this.all.splice(0, over)) this.byId.delete(row.event_id);
+      this.end = Math.max(0, this.end - over);
+    }
+    if (!this.isFrozen) this.end = this.all.length;
+  }
+
+  /** @param {import("./live.js").Patch[]} patches */
+  patch(patches) {
+    for (const patch of patches) {
+      const row = this.byId.get(patch.event_id);
+      if (!row) continue;
+      const index = this.placeOf(row.seq);
+      const next = { ...row, ...patch, to: { ...row.to, ...patch.to } };
+      this.all[index] = next;
+      this.byId.set(patch.event_id, next);
+    }
+  }
+
+  /** @param {number} seq */
+  placeOf(seq) {
+    let [low, high] = [0, this.all.length - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.all[middle].seq < seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  freeze() {
+    this.isFrozen = true;
+  }
+
+  thaw() {
+    this.isFrozen = false;
+    this.end = this.all.length;
+  }
+
+  clear() {
+    this.all = [];
+    this.byId = new Map();
+    this.end = 0;
+    this.isFrozen = false;
+  }
 }

@@ -6,16 +6,15 @@ import { useKeys } from "../lib/keys.js";
 import { Empty, Skeleton, toast } from "../lib/kit.js";
 import { connection, stats, subscribe } from "../lib/live.js";
 import { setQuery } from "../lib/router.js";
-import { KEPT, Rows } from "../lib/rows.js";
 import { Glyph, html, Icon, useEffect, useMemo, useRef, useState } from "../lib/ui.js";
-import { VTable } from "../lib/vtable.js";
+import { KEPT, Rows, VTable } from "../lib/vtable.js";
 
 export const title = "Live";
 
 const DESTINATIONS = 8;
 const TEXT_CHARS = 200;
 
-/** @typedef {import("../lib/rows.js").Shown} Shown */
+/** @typedef {import("../lib/vtable.js").Shown} Shown */
 /** @typedef {{slow_client: number, rate_limited: number, total: number}} Drops */
 
 /** The tree of the text, or nothing filtered when it is no filter. @param {string} text */
@@ -146,7 +145,7 @@ export default function Page({ query }) {
       <${Pins} pins=${pins} onRemove=${removePin} onAdd=${addPin} />
       <${Figures} perSecond=${perSecond} kept=${rows.all.length} drops=${drops} />
     </div>
-    <div class="live-body ${isOff && rows.count ? "is-off" : ""}">
+    <div class="live-body ${opened ? "is-narrow" : ""} ${isOff && rows.count ? "is-off" : ""}">
       <div class="live-grid">
         ${rows.waiting > 0 && html`<button type="button" class="live-new" onClick=${toTop}><${Icon} name="up" size=${14} />${count(rows.waiting)} new</button>`}
         <${VTable} label="Events" columns=${columns} count=${rows.count} rowAt=${(/** @type {number} */ index) => rows.at(index)} keyOf=${keyOf} indexOf=${(/** @type {string} */ key) => rows.indexOf(key)}
@@ -199,6 +198,12 @@ function shown(text) {
   return text ? cut(visible(text), TEXT_CHARS) : html`<span class="muted">–</span>`;
 }
 
+/** What makes room when an event is open beside the grid. @type {import("../lib/vtable.js").Column<Shown>[]} */
+const ASIDE = [
+  { key: "user", label: "User", width: "minmax(90px, 1fr)", class: "mono", render: (row) => (row.user_id ? shown(row.user_id) : row.anonymous_id ? html`<span class="muted" title="anonymous">${shown(row.anonymous_id)}</span>` : shown(null)) },
+  { key: "source", label: "Source", width: "minmax(72px, 0.7fr)", render: (row) => shown(row.source) },
+];
+
 /**
  * @param {string[]} slugs of destinations @param {string[]} pins @param {boolean} isNarrow an event is open beside the grid
  * @returns {import("../lib/vtable.js").Column<Shown>[]}
@@ -207,14 +212,13 @@ function columnsFor(slugs, pins, isNarrow) {
   const named = slugs.slice(0, DESTINATIONS);
   const rest = slugs.slice(DESTINATIONS);
   return [
-    { key: "time", label: "Time", width: "104px", class: "mono num", render: (row) => html`<time datetime=${row.at} title=${row.at}>${timeMs(row.at)}</time>` },
-    { key: "type", label: "Type", width: "72px", class: "type", render: (row) => cut(visible(row.type), 20) },
-    { key: "event", label: "Event", width: "minmax(150px, 2fr)", class: "event", render: what },
-    { key: "user", label: "User", width: "minmax(90px, 1fr)", class: "mono", render: (row) => (row.user_id ? shown(row.user_id) : row.anonymous_id ? html`<span class="muted" title="anonymous">${shown(row.anonymous_id)}</span>` : shown(null)) },
-    ...(isNarrow ? [] : [/** @type {const} */ ({ key: "source", label: "Source", width: "minmax(72px, 0.7fr)", render: (/** @type {Shown} */ row) => shown(row.source) })]),
+    { key: "time", label: "Time", width: "96px", class: "mono num", render: (row) => html`<time datetime=${row.at} title=${row.at}>${timeMs(row.at)}</time>` },
+    { key: "type", label: "Type", width: "64px", class: "type", render: (row) => cut(visible(row.type), 20) },
+    { key: "event", label: "Event", width: `minmax(${isNarrow ? 110 : 150}px, 2fr)`, class: "event", render: what },
+    ...(isNarrow ? [] : ASIDE),
     ...pins.map((path) => ({ key: `pin:${path}`, label: path.split(".").at(-1), title: path, width: "minmax(80px, 1fr)", class: "mono", render: (/** @type {Shown} */ row) => pinned(row, path) })),
-    { key: "plan", label: "Plan", width: "52px", class: "mid", render: plan },
-    ...named.map((slug) => ({ key: `to:${slug}`, label: slug, title: slug, width: `${Math.max(isNarrow ? 44 : 56, Math.min(96, slug.length * 8))}px`, class: "mid", render: (/** @type {Shown} */ row) => delivery(row, slug) })),
+    { key: "plan", label: "Plan", width: isNarrow ? "34px" : "52px", class: "mid", render: plan },
+    ...named.map((slug) => ({ key: `to:${slug}`, label: slug, title: slug, width: isNarrow ? "38px" : `${Math.max(56, Math.min(96, slug.length * 8))}px`, class: "mid", render: (/** @type {Shown} */ row) => delivery(row, slug) })),
     ...(rest.length ? [{ key: "to:rest", label: `+${rest.length}`, title: rest.join(", "), width: "56px", class: "mid", render: (/** @type {Shown} */ row) => worst(row, rest) }] : []),
   ];
 }

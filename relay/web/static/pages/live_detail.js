@@ -8,7 +8,7 @@ import { usePoll } from "../lib/poll.js";
 import { hrefs, place, setQuery } from "../lib/router.js";
 import { SendDialog } from "../lib/senddialog.js";
 import { LANGUAGES, snippet } from "../lib/snippets.js";
-import { titleOf, useStory } from "../lib/story.js";
+import { changesOf, titleOf, useStory } from "../lib/story.js";
 import { Changes, Request, Timeline } from "../lib/timeline.js";
 import { html, Icon, State, useState } from "../lib/ui.js";
 
@@ -34,7 +34,7 @@ export function Detail({ eventId, onClose, onPin }) {
     { label: "Message id", icon: "copy", act: () => copy(story.message_id, "Message id copied") },
     { label: "Link", icon: "link", act: () => copy(location.origin + hrefs.event(story.event_id), "Link copied") },
   ];
-  const changed = [...story.stages, ...story.destinations.flatMap((to) => to.stages)].reduce((sum, stage) => sum + stage.changes.length, 0);
+  const changed = changesOf([...story.stages, ...story.destinations.flatMap((to) => to.stages)]).length;
   const tabs = [
     { id: "pretty", label: "Pretty" },
     { id: "raw", label: "Raw" },
@@ -91,15 +91,15 @@ function filterBy(path, value) {
 /** Received, after the pipeline, and as sent. @param {{story: Story}} props */
 function Diff({ story }) {
   const sides = [{ name: "Source side", stages: story.stages }, ...story.destinations.map((to) => ({ name: to.name, stages: to.stages }))];
-  const changed = sides.map((side) => ({ ...side, stages: side.stages.filter((stage) => stage.changes.length) })).filter((side) => side.stages.length);
+  const changed = sides.map((side) => ({ ...side, stages: side.stages.filter((stage) => stage.changes?.length) })).filter((side) => side.stages.length);
   return html`<div class="stack loose">
     <section class="stack"><h3>From received to stored and routed</h3>
       ${changed.length ? changed.map((side) => html`<div key=${side.name} class="stack tight"><p class="small muted">${side.name}</p>
         ${side.stages.map((stage, index) => html`<div key=${index} class="stack tight"><p><strong>${stage.stage.replaceAll("_", " ")}</strong> ${stage.text && html`<span class="muted">${stage.text}</span>`}</p><${Changes} changes=${stage.changes} /></div>`)}</div>`) : html`<p class="muted">Nothing was changed on the way.</p>`}
     </section>
     <section class="stack"><h3>As sent</h3>
-      ${story.destinations.flatMap((to) => to.planned.map((planned, index) => html`<div key=${`${to.slug}${index}`}><p class="small muted">${to.name}</p><${Request} planned=${planned} /></div>`))}
-      ${story.destinations.every((to) => !to.planned.length) && html`<p class="muted">No destination is sent a request for this event.</p>`}
+      ${story.destinations.flatMap((to) => (to.planned ?? []).map((planned, index) => html`<div key=${`${to.slug}${index}`}><p class="small muted">${to.name}</p><${Request} planned=${planned} /></div>`))}
+      ${story.destinations.every((to) => !to.planned?.length) && html`<p class="muted">No destination is sent a request for this event.</p>`}
     </section>
   </div>`;
 }
