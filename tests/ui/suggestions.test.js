@@ -8,7 +8,7 @@ const cases = [
   ["source:web st", 11, ["state:"]],
   ["state:d", 6, ["delivered", "dead", "discarded"]],
   ["-state:dead,re", 12, ["retry"]],
-  ["plan:", 5, ["ok", "violated"]],
+  ["plan:", 5, ["violated", "ok"]],
   ['event:"ty', 0, []],
   ["state:dead", 6, []],
 ];
