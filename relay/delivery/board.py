@@ -171,6 +171,8 @@ class Board:
     # start and end
 
     def take_off(self, item: Item) -> None:
+        if item.foreign:
+            self.streams[item.stream].flying += 1
         self.lanes.take_off(item)
 
     def flying(self) -> list[Item]:
@@ -180,6 +182,8 @@ class Board:
     def land(self, item: Item, state: str) -> None:
         """No longer in flight. A foreign item may have kept lane heads from starting."""
         if item.state == FLYING:
+            if item.foreign:
+                self.streams[item.stream].flying -= 1
             freed = self.lanes.land(item, state)
             for other in freed:
                 self.offer(other)

@@ -35,6 +35,8 @@ class Stream:
         self.replay: Mapping[str, Any] | None = cursor.state.get("replay") if cursor.end is not None else None
         self.pace = Throttle(float((self.replay or {}).get("rate") or 0))
         self.open_rows = 0
+        self.flying = 0
+        """Items in flight, of a replay and of what was sent again: a replay that is given up ends after them."""
         self.settlements: list[Settlement] = []
         self.attempts: list[Attempt] = []
         self.after_commit: list[Item] = []
@@ -50,8 +52,9 @@ class Stream:
 
     @property
     def is_over(self) -> bool:
-        """A replay whose range is settled and which has no open row."""
-        return self.end is not None and self.mirror.pos >= self.end and not self.open_rows and not self.settlements and not self.settling
+        """A replay whose range is settled, which has no open row, and of which nothing is in flight."""
+        unsettled = self.open_rows or self.flying or self.settlements or self.attempts or self.settling
+        return self.end is not None and self.mirror.pos >= self.end and not unsettled
 
     def skip(self, first: int, last: int) -> None:
         """Nothing between these seqs is for this destination."""

@@ -54,6 +54,23 @@ async def test_a_replay_sends_the_range_again_marked_and_with_the_same_ids(tmp_p
         assert all(body["timestamp"] == first[body["messageId"]] for body in replayed)
 
 
+async def test_a_replay_that_is_stopped_lets_what_is_in_flight_end_and_sends_nothing_more(tmp_path: Path) -> None:
+    async with Receiver() as receiver, running(source() + webhook("hook", receiver, concurrency=4), tmp_path) as relay:
+        await relay.track_many(20)
+        await relay.settled("hook")
+        receiver.default = stall(0.5)
+        job = await relay.app.replays.start(ReplaySpec("hook", 0), SIGNAL)
+        await eventually(lambda: receiver.in_flight == 2)
+        assert await relay.app.replays.cancel(job, SIGNAL) == 20
+        assert (await _job(relay, job))["finished"]
+        await eventually(lambda: receiver.in_flight == 0)
+        receiver.default = answer()
+        await relay.track_many(3)
+        await relay.settled("hook")
+        await asyncio.sleep(0.1)
+        assert receiver.count == 20 + 2 + 3
+
+
 async def test_a_replay_keeps_its_own_books(tmp_path: Path) -> None:
     async with Receiver() as receiver, running(source() + webhook("hook", receiver), tmp_path) as relay:
         await relay.track_many(10)
