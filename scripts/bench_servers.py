@@ -159,6 +159,10 @@ class Product:
                     group.create_task(_append(self.app.outbox, events))
         return True
 
+    async def where(self) -> dict[str, str]:
+        """The UI's address, and a token for it."""
+        return {"ui": self.app.ui_url, "token": self.app.cli_token}
+
     async def pending(self, slug: str) -> int:
         """What waits at one destination."""
         return (await self.app.outbox.depth(slug)).pending

@@ -1,5 +1,6 @@
 """The suites: what each compares, in alternating rounds, and which case is the base of which."""
 
+import json
 import time
 from collections.abc import Callable
 
@@ -138,6 +139,34 @@ def backlog(bench: Bench) -> Bases:
     return {"pending_1000000": "pending_10000"}
 
 
+VIEWERS = (1, 3, 20)
+LIVE_RATE = 1_000.0
+
+
+def live(bench: Bench) -> Bases:
+    """Ingest and delivery without viewers, and beside 1, 3 and 20 of them, one of the 3 and of the 20 stalled."""
+    sink, port = _sink(bench)
+    relays = {name: bench.relay(name, [webhook("live", port)]) for name in ("alone", "watched")}
+    where = relays["watched"][0].ask(json.dumps({"do": "where"}))
+    for _ in range(bench.repeats):
+        for count in (0, *VIEWERS):
+            relay, address = relays["watched" if count else "alone"]
+            viewers = bench.start("bench_viewers", "viewers", **where, count=count, stalled=int(count > 1)) if count else None
+            if viewers:
+                viewers.read()
+            sink.ask("report")
+            sample = bench.load(f"{count}_viewers", relay, address, rate=LIVE_RATE)
+            _drain(sink, sample, 0)
+            if viewers:
+                time.sleep(1.2)
+                told = viewers.ask("")
+                bench.stop(viewers)
+                if told["doubles"] or told["missing"] or told["closed"]:
+                    raise RuntimeError(f"live/{count}_viewers: {told}")
+                sample.more |= {name: float(told[name]) for name in ("rows", "patches", "dropped", "dropped_stalled")}
+    return {f"{count}_viewers": "0_viewers" for count in VIEWERS}
+
+
 SUITES: dict[str, Callable[[Bench], Bases]] = {
     "ceiling": ceiling,
     "ingest": ingest,
@@ -146,6 +175,7 @@ SUITES: dict[str, Callable[[Bench], Bases]] = {
     "system": system,
     "isolation": isolation,
     "backlog": backlog,
+    "live": live,
 }
 
 

@@ -237,7 +237,7 @@ class Viewer:
         self._unacked: deque[int] = deque()
         self._touched: dict[int, Entry] = {}
         self._known: dict[int, bool] = {}
-        """Rows offered: True once sent; a row that was dropped stays False and gets no patch."""
+        """Rows that were sent: True. Where an older row may come to match, also those that were queued or dropped: False."""
         self._second = 0
         self._in_second = 0
 
@@ -261,11 +261,8 @@ class Viewer:
             self._take_in([entry])
 
     def _take_in(self, wanted: list[Entry]) -> None:
-        for entry in wanted:
-            self._known[entry.seq] = False
-        if len(self._known) > 2 * self._tap.ring_rows + self._tap.queue_rows:
-            oldest = self._tap.oldest
-            self._known = {seq: sent for seq, sent in self._known.items() if seq >= oldest}
+        if self._wanted.follows_state:
+            self._note(wanted, sent=False)
         if self.paused:
             self.waiting += len(wanted)
             self._paused_rows.extend(wanted)
@@ -281,6 +278,12 @@ class Viewer:
                 self._queue.popleft()
             self._drop("slow_client", over)
         self._wake()
+
+    def _note(self, entries: list[Entry], *, sent: bool) -> None:
+        self._known.update(dict.fromkeys([entry.seq for entry in entries], sent))
+        if len(self._known) > 2 * self._tap.ring_rows + self._tap.queue_rows:
+            oldest = self._tap.oldest
+            self._known = {seq: known for seq, known in self._known.items() if seq >= oldest}
 
     def _room_in_second(self, count: int) -> int:
         second = self._tap.second()
@@ -318,14 +321,13 @@ class Viewer:
                 (found if newer else old).append(entry)
             if count % SLICE_ROWS == 0:
                 yield
+        self._note(old, sent=True)
         for entry in old:
-            self._known[entry.seq] = True
             if self._patches and after is not None and entry.changed > after:
                 self._touched[entry.seq] = entry
         known = self._known
         self.snapshot = [entry for entry in reversed(found) if known.get(entry.seq) is None]
-        for entry in self.snapshot:
-            known[entry.seq] = True
+        self._note(self.snapshot, sent=True)
         self._holding = False
         self._wake()
 
@@ -359,11 +361,12 @@ class Viewer:
             return None
         entries: list[Entry] = []
         for waiting in (self._first, self._queue):
-            while waiting and len(entries) < FRAME_ROWS:
-                entry = waiting.popleft()
-                self._known[entry.seq] = True
-                self._touched.pop(entry.seq, None)
-                entries.append(entry)
+            if len(entries) + len(waiting) <= FRAME_ROWS:
+                entries += waiting
+                waiting.clear()
+            else:
+                entries += [waiting.popleft() for _ in range(FRAME_ROWS - len(entries))]
+        self._note(entries, sent=True)
         done = not self._first and not self._queue
         self.mark = self._tap.seq if done else max(self.mark, *(entry.seq for entry in entries))
         self._unacked.append(entries[-1].seq if entries else self.mark)

@@ -291,3 +291,15 @@ async def test_a_revoked_token_closes_its_viewer(tmp_path: Path) -> None:
                 await live.until(lambda: live.socket.closed, 6)
                 assert live.socket.close_code == 4401
                 assert not owner.socket.closed
+
+
+async def test_frames_are_compressed_for_who_is_not_on_this_machine(tmp_path: Path) -> None:
+    async with running(source(), tmp_path, settings=('server.trusted_proxies=["127.0.0.1/32"]',)) as relay:
+        for address, compressed in (("203.0.113.7", True), ("", False)):
+            headers = {"Authorization": f"Bearer {relay.app.cli_token}"} | ({"X-Forwarded-For": address} if address else {})
+            async with (
+                aiohttp.ClientSession(relay.app.ui_url, headers=headers) as http,
+                http.ws_connect("/ui/api/live", protocols=[PROTOCOL], compress=15) as socket,
+            ):
+                assert bool(socket.compress) is compressed
+                assert (await socket.receive_json())["t"] == "hello"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, Final
 
 import structlog
@@ -42,7 +43,9 @@ class LiveRoutes:
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         by = allowed(request, Role.VIEWER)
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, protocols=(PROTOCOL,), max_msg_size=MESSAGE_MAX_BYTES, timeout=1.0)
+        socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_S, protocols=(PROTOCOL,), max_msg_size=MESSAGE_MAX_BYTES, timeout=1.0, compress=not _is_here(self._gate.address(request))
+        )  # fmt: skip
         await socket.prepare(request)
         if socket.ws_protocol != PROTOCOL:
             await socket.close(code=BAD_MESSAGE, message=b"subprotocol")
@@ -104,3 +107,11 @@ class LiveRoutes:
         except TimeoutError:
             log.warning("live.left_open", sockets=len(self._sockets))
         self._live.close()
+
+
+def _is_here(address: str) -> bool:
+    """Whether the peer is on this machine: to compress for it is a third of what a viewer costs, and saves nothing."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return not address  # a unix socket
