@@ -348,7 +348,14 @@ class App:
         )  # fmt: skip
         session_routes = SessionRoutes(gate=self.gate, sessions=self.sessions, links=self._links, tokens=tokens, clock=clock, version=__version__)
         alerting = Alerting(
-            watch=self.watch, store=self.alert_store, outbox=self.outbox, current=self.current, access=tokens, clock=clock, link=self._alerts_page
+            watch=self.watch,
+            store=self.alert_store,
+            outbox=self.outbox,
+            current=self.current,
+            access=tokens,
+            clock=clock,
+            link=self._alerts_page,
+            enabled=self.settings.alerts.enabled,
         )
         tap = Tap(clock, self.metrics, ring_rows=ui.ring_events, max_rate=ui.max_rows_per_s)
         pulse = Pulse(totals=self.outbox.totals, operations=self.operations, current=self.current, clock=clock)

@@ -80,7 +80,9 @@ def _show(told: Mapping[str, Any], out: Output) -> None:
             for one in told["history"][:SHOWN]
         ]
         out.table(["ID", "RULE", "ABOUT", "BEGAN", "LASTED", "WHAT"], rows)
-    if not told["firing"]:
+    if not told["enabled"]:
+        out.talk("Nothing is watched: [alerts] enabled is false.")
+    elif not told["firing"]:
         out.talk("No alert fires.")
     if not told["carriers"]:
         out.talk('Nobody is told of alerts: name "relay" in the sources of a destination (slack, email, webhook ...).')

@@ -36,10 +36,19 @@ MUTE_MAX_H: Final = 24.0 * 365
 
 
 class Alerting:
-    """`link` is the address of the alerts page."""
+    """`link` is the address of the alerts page; `enabled`: whether anything is watched."""
 
     def __init__(
-        self, *, watch: Watch, store: AlertStore, outbox: Outbox, current: Current, access: Audit, clock: Clock, link: Callable[[], str]
+        self,
+        *,
+        watch: Watch,
+        store: AlertStore,
+        outbox: Outbox,
+        current: Current,
+        access: Audit,
+        clock: Clock,
+        link: Callable[[], str],
+        enabled: bool,
     ) -> None:
         self._watch = watch
         self._store = store
@@ -48,13 +57,14 @@ class Alerting:
         self._access = access
         self._clock = clock
         self._link = link
+        self._enabled = enabled
         self._tested: tuple[float, tuple[AlertRule, ...], dict[str, int]] | None = None
         self._testing = asyncio.Lock()
         self._delivered: dict[tuple[int, int, tuple[str, ...]], list[dict[str, str]]] = {}
         """Deliveries that are over: by alert, event and carriers."""
 
     async def view(self) -> dict[str, Any]:
-        """`{firing, history, rules, carriers}`; firing and history newest first."""
+        """`{enabled, firing, history, rules, carriers}`; firing and history newest first."""
         now_s, carriers = self._clock.now(), self._carriers()
         history = await self._store.history(HISTORY)
         firing = sorted(self._watch.alerts.values(), key=lambda alert: -alert.alert_id)
@@ -65,6 +75,7 @@ class Alerting:
         tested = await self._backtest(rules)
         fired = await self._store.counts(now_s - BACKTEST_DAYS * 86_400)
         return {
+            "enabled": self._enabled,
             "firing": [shown(alert, told.get(alert.alert_id, [])) for alert in firing],
             "history": [shown(alert, told.get(alert.alert_id, [])) for alert in history],
             "rules": [self._rule(rule, firing, tested, fired, now_s) for rule in rules],
@@ -176,7 +187,8 @@ class Alerting:
             since = minute - BACKTEST_DAYS * 1440
             series = Series()
             for first in range(since - 2 * 1440, minute + 1, SLICE_M):
-                series.refresh(first, await self._outbox.history.tallies(first, min(first + SLICE_M, minute + 1)))
+                tally = await self._outbox.history.tallies(first, min(first + SLICE_M, minute + 1))
+                await asyncio.to_thread(series.refresh, first, tally)
             workspace = self._current.compiled.workspace
             ids = {
                 "destination": [(one.destination_id, one.slug) for one in workspace.destinations if one.enabled],

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import pytest
@@ -11,12 +13,15 @@ import pytest
 from relay.access.operator import Operator, Role
 from relay.app import Seams
 from relay.cli import main
+from relay.database.database import Database
+from relay.errors import StoreError
 from tests.support.app import FastClock, Running, running, source, table, webhook
 from tests.support.receiver import Receiver, answer
 from tests.support.smtp import MailServer
 from tests.support.waiting import eventually
 
 QUICK = ("alerts.check_every_s=0.25",)
+T = TypeVar("T")
 OPERATOR = Operator("t", "tester", Role.OPERATOR)
 PASSED = ("Alert Fired", "Alert Reminded", "Alert Resolved")
 
@@ -179,6 +184,42 @@ async def test_what_was_stored_but_not_told_is_told_once_after_a_restart(tmp_pat
             assert next(iter(relay.app.watch.alerts.values())).told == 1
 
 
+class Flaky:
+    """A database that refuses the next writes, as a full disk does."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.refusals = 0
+        self.read = database.read
+
+    async def write(self, run: Callable[[sqlite3.Connection], T], *, sheds: bool = False) -> T:
+        assert sheds, "a full disk must not stop the watch"
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreError("disk full")
+        return await self._database.write(run, sheds=sheds)
+
+
+@pytest.mark.parametrize("refusals", [1, 2, 3, 5])
+async def test_a_store_that_refuses_costs_looks_and_no_alert(refusals: int, tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        receiver.by_path["/orders"] = answer(401)
+        config = source() + webhook("orders", receiver, sources=["web"]) + carrier(receiver)
+        async with running(config, tmp_path, settings=QUICK) as relay:
+            flaky = Flaky(relay.app.database)
+            relay.app.alert_store._database = flaky
+            await settled_checks(relay, 1)
+            flaky.refusals = refusals
+            await relay.track("u1")
+            await eventually(lambda: events(receiver), 10)
+            flaky.refusals = refusals
+            receiver.by_path.clear()
+            await relay.app.operations.resume("orders", OPERATOR)
+            await eventually(lambda: len(events(receiver)) == 2, 20)
+            assert [name for name, _ in events(receiver)] == ["Alert Fired", "Alert Resolved"]
+            assert flaky.refusals == 0
+
+
 async def test_a_muted_cause_is_silent_until_the_mute_ends(tmp_path: Path) -> None:
     clock = FastClock()
     async with Receiver() as receiver:
@@ -287,6 +328,7 @@ async def test_switched_off_nothing_is_watched(tmp_path: Path) -> None:
             await relay.track("u1")
             await relay.held("orders", "credentials")
             assert not [task for task in relay.app._tasks if task.get_name() == "alerts"]
+            assert (await console(relay, "GET", "alerts"))["enabled"] is False
 
 
 async def test_the_command_line_shows_fires_tests_and_mutes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -309,7 +351,7 @@ async def test_the_command_line_shows_fires_tests_and_mutes(tmp_path: Path, caps
                 assert part in shown
             assert "\x1b" not in shown
             told = json.loads(await typed("--json"))
-            assert sorted(told) == ["carriers", "firing", "history", "rules"]
+            assert sorted(told) == ["carriers", "enabled", "firing", "history", "rules"]
             assert "relay why" in await typed("--test", "ops")
             assert "does not carry alerts" in await typed("--test", "orders", code=1)
             assert "muted until" in await typed("--mute", str(told["firing"][0]["id"]), "--hours", "2")
