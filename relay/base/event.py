@@ -17,7 +17,8 @@ DELETED = "deleted"
 class Event:
     """One normalised event. Treated as immutable (not frozen only because that doubles the cost of making one).
 
-    `payload` is the whole message as Segment shapes it (camelCase keys) and `body` its JSON, as stored.
+    `body` is the whole message as Segment shapes it (camelCase keys), as stored. `payload` is the same as objects, made when somebody first
+    asks: between intake and delivery only the bytes are kept, for thousands of small objects per batch would keep the collector busy.
     """
 
     message_id: str
@@ -30,8 +31,17 @@ class Event:
     anonymous_id: str
     received_ms: int
     """Unix time in ms at which relay received it."""
-    payload: Mapping[str, Any]
+    parsed: Mapping[str, Any] | None
+    """`payload`, or None as long as nobody asked."""
     body: bytes
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """The whole message."""
+        parsed = self.parsed
+        if parsed is None:
+            parsed = self.parsed = jsonio.loads(self.body)
+        return parsed
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ again (`Event.body` is the one encoding that everybody reads later). The message
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -14,10 +13,10 @@ import orjson
 from relay.base.event import Event
 from relay.pipeline.compiled import CompiledSource
 from relay.pipeline.decision import Refusal
-from relay.pipeline.stages.normalize import EPOCH, Arrival, Client, normalize, parse_time, time_text
-from relay.pipeline.stages.validate import is_too_deep, problem_of
+from relay.pipeline.stages.normalize import Arrival, Client, normalize, parse_time, time_text
+from relay.pipeline.stages.validate import MAX_DEPTH, is_too_deep, problem_of
 
-__all__ = ["Client", "Limits", "accept", "may_be_deep", "time_text"]
+__all__ = ["Client", "Limits", "accept", "time_text"]
 
 _ADDED = ("receivedAt", "version", "originalTimestamp")
 """Fields of fixed size that relay adds; they do not count against the limit that the client keeps on its side."""
@@ -28,11 +27,6 @@ class Limits:
     """What one event may be."""
 
     max_event_bytes: int = 32_768
-
-
-def may_be_deep(body: bytes) -> bool:
-    """Whether looking at the depth is worth it: more than 64 levels need more than 64 brackets."""
-    return body.count(b"{") + body.count(b"[") > 64
 
 
 def accept(
@@ -46,7 +40,6 @@ def accept(
     limits: Limits,
     new_id: Callable[[], str],
     kind: str | None = None,
-    maybe_deep: bool = True,
 ) -> tuple[list[Event], list[Refusal]]:
     """Validate and normalise the messages of one request.
 
@@ -58,7 +51,7 @@ def accept(
     if not source.source.enabled:
         return events, [Refusal(index, "source_disabled", _id_of(message)) for index, message in enumerate(messages)]
     arrival = _arrival(envelope, received_ms, received_text, client, new_id)
-    if maybe_deep and is_too_deep({"context": arrival.context, "integrations": arrival.integrations}):
+    if (arrival.context or arrival.integrations) and is_too_deep([arrival.context, arrival.integrations]):
         return events, [Refusal(index, "too_deep", _id_of(message)) for index, message in enumerate(messages)]
     source_id, max_bytes, dumps = source.source.source_id, limits.max_event_bytes, orjson.dumps
     for index, message in enumerate(messages):
@@ -76,7 +69,8 @@ def accept(
         except TypeError:  # nested beyond what orjson writes, or text that is no Unicode (a pixel's address can hold some)
             refusals.append(Refusal(index, "too_deep" if is_too_deep(message) else "bad_request", _id_of(message)))
             continue
-        if maybe_deep and may_be_deep(body) and is_too_deep(message):
+        # more than 64 levels need more than 64 brackets
+        if body.count(b"{") + body.count(b"[") > MAX_DEPTH and is_too_deep(message):
             refusals.append(Refusal(index, "too_deep", _id_of(message)))
             continue
         if len(body) > max_bytes and _client_bytes(message) > max_bytes:
@@ -85,7 +79,7 @@ def accept(
         event_type = message["type"]
         name = message["event"] if event_type == "track" else message.get("name") or "" if event_type in ("page", "screen") else ""
         user, anonymous = message.get("userId", ""), message.get("anonymousId", "")
-        events.append(Event(message["messageId"], source_id, event_type, name, user, anonymous, received_ms, message, body))
+        events.append(Event(message["messageId"], source_id, event_type, name, user, anonymous, received_ms, None, body))
     return events, refusals
 
 
@@ -93,14 +87,14 @@ def _arrival(envelope: Mapping[str, Any], received_ms: int, received_text: str, 
     """What the messages share; defaults of a batch that are no objects are as good as absent."""
     context, integrations = envelope.get("context"), envelope.get("integrations")
     sent_at = envelope.get("sentAt")
-    sent, sent_text = (None, "") if sent_at is None else parse_time(sent_at)
+    sent_us, sent_text = (None, "") if sent_at is None else parse_time(sent_at)
     return Arrival(
-        received=EPOCH + timedelta(milliseconds=received_ms),
+        received_ms=received_ms,
         received_text=received_text,
         client=client,
         context=context if isinstance(context, dict) and context else None,
         integrations=integrations if isinstance(integrations, dict) and integrations else None,
-        sent=sent,
+        sent_us=sent_us,
         sent_text=sent_text,
         new_id=new_id,
     )

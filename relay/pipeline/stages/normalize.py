@@ -11,6 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+_FRACTION_TEXTS = [f".{fraction_ms:03d}Z" for fraction_ms in range(1000)]
+_FRACTION_US = {text: fraction_ms * 1000 for fraction_ms, text in enumerate(_FRACTION_TEXTS)}
 
 BROWSER_LIBRARIES = frozenset({"analytics.js"})
 MOBILE_LIBRARIES = frozenset(
@@ -35,12 +38,12 @@ class Client:
 class Arrival:
     """What all messages of one request share. `context`, `integrations`: the batch's defaults, objects or None."""
 
-    received: datetime
+    received_ms: int
     received_text: str
     client: Client
     context: dict[str, Any] | None
     integrations: dict[str, Any] | None
-    sent: datetime | None
+    sent_us: int | None
     sent_text: str
     new_id: Callable[[], str]
 
@@ -93,28 +96,28 @@ def _fill_context(message: dict[str, Any], arrival: Arrival) -> None:
 
 def _set_times(message: dict[str, Any], arrival: Arrival) -> None:
     """timestamp = receivedAt - (sentAt - originalTimestamp): removes the device's clock skew, keeps imports of old events right."""
-    sent, sent_text = arrival.sent, arrival.sent_text
-    own = message.get("sentAt")
-    if own is not None:
-        own_sent, own_text = parse_time(own)
-        if own_sent is not None:
-            sent, sent_text = own_sent, own_text
-    original, original_text = None, ""
-    if (text := message.get("originalTimestamp")) is not None:
-        original, original_text = parse_time(text)
-    if original is None and (text := message.get("timestamp")) is not None:
-        original, original_text = parse_time(text)
+    get = message.get
+    sent_us, sent_text = arrival.sent_us, arrival.sent_text
+    if (text := get("sentAt")) is not None:
+        own_us, own_text = parse_time(text)
+        if own_us is not None:
+            sent_us, sent_text = own_us, own_text
+    original_us, original_text = None, ""
+    if (text := get("originalTimestamp")) is not None:
+        original_us, original_text = parse_time(text)
+    if original_us is None and (text := get("timestamp")) is not None:
+        original_us, original_text = parse_time(text)
     timestamp = arrival.received_text
-    if original is None:
+    if original_us is None:
         message.pop("originalTimestamp", None)
     else:
         message["originalTimestamp"] = timestamp = original_text
-        if sent is not None:
+        if sent_us is not None:
             try:
-                timestamp = _text_of(arrival.received - (sent - original))
+                timestamp = time_text((arrival.received_ms * 1000 - sent_us + original_us) // 1000)
             except OverflowError:
                 timestamp = original_text
-    if sent is None:
+    if sent_us is None:
         message.pop("sentAt", None)
     else:
         message["sentAt"] = sent_text
@@ -122,36 +125,37 @@ def _set_times(message: dict[str, Any], arrival: Arrival) -> None:
     message["receivedAt"] = arrival.received_text
 
 
-def parse_time(text: Any) -> tuple[datetime | None, str]:
-    """An ISO 8601 time as (aware datetime, its UTC text with milliseconds); (None, "") when it is none. No offset: UTC."""
+def parse_time(text: Any) -> tuple[int | None, str]:
+    """An ISO 8601 time as (Unix time in us, its UTC text with milliseconds); (None, "") when it is none. No offset: UTC."""
     try:
+        if text.__class__ is str and (fraction := _FRACTION_US.get(text[19:])) is not None and (second_us := _second_us(text[:19])) is not None:
+            return second_us + fraction, text  # what JavaScript prints is taken as it is
         moment = datetime.fromisoformat(text)
-        if text[4:11:3] == "--T" and text[19:20] == ".":  # what JavaScript and Python print is taken as it is, or cut
-            size = len(text)
-            if size == 24 and text[23] == "Z":
-                return moment, text
-            if (size == 32 or size == 29) and text[-6:] == "+00:00":
-                return moment, f"{text[:23]}Z"
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        return moment, _text_of(moment)
+        unix_us = (moment - EPOCH) // MICROSECOND
+        return unix_us, time_text(unix_us // 1000)
     except (ValueError, TypeError, OverflowError):
         return None, ""
 
 
 def time_text(unix_ms: int) -> str:
-    """Unix time in ms as ISO 8601, UTC, with milliseconds."""
-    return _text_of(EPOCH + timedelta(milliseconds=unix_ms))
+    """Unix time in ms as ISO 8601, UTC, with milliseconds; OverflowError outside of the years 1 to 9999."""
+    second, fraction_ms = divmod(unix_ms, 1000)
+    return _second_text(second) + _FRACTION_TEXTS[fraction_ms]
 
 
-def _text_of(moment: datetime) -> str:
-    since = moment - EPOCH
-    return f"{_second_text(since.days, since.seconds)}.{since.microseconds // 1000:03d}Z"
+# The events of one second share what is before the point; to parse and print it anew would cost more than all other time work.
 
 
 @lru_cache(maxsize=4096)
-def _second_text(days: int, seconds: int) -> str:
-    """The part that the events of one second share; printing it anew would cost more than all other time work."""
-    return (EPOCH + timedelta(days=days, seconds=seconds)).isoformat()[:19]
+def _second_us(text: str) -> int | None:
+    """Unix time in us of `YYYY-MM-DDTHH:MM:SS`, UTC; None when it has another form."""
+    return None if text[4:11:3] != "--T" else (datetime.fromisoformat(text).replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+
+
+@lru_cache(maxsize=4096)
+def _second_text(second: int) -> str:
+    return (EPOCH + timedelta(seconds=second)).isoformat()[:19]
 
 
 def merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

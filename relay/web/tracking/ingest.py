@@ -22,7 +22,7 @@ from relay.observe.facts import Fact, RequestRefused
 from relay.outbox.interface import Appended, Outbox
 from relay.pipeline.compiled import CompiledSource, Current
 from relay.pipeline.decision import Refusal
-from relay.pipeline.intake import Client, Limits, accept, may_be_deep, time_text
+from relay.pipeline.intake import Client, Limits, accept, time_text
 from relay.web.respond import JSON_TYPE, Cors, error_answer
 from relay.web.server import Proxies
 from relay.web.tracking.body import parse_object, read_bytes
@@ -141,7 +141,7 @@ class TrackingApi:
         source = self._source(request, message)
         if len(messages) > self._limits.max_batch_events:
             raise RequestError(400, "too_many_events", f"the batch holds more than {self._limits.max_batch_events} events; none was taken")
-        refused, taken = await self._take(request, messages, envelope, source, kind, "Origin" in request.headers, may_be_deep(body))
+        refused, taken = await self._take(request, messages, envelope, source, kind, "Origin" in request.headers)
         if kind is not None and refused and refused[0].code == "event_too_large":
             raise RequestError(400, "event_too_large", f"the event is larger than {self._limits.max_event_bytes} bytes")
         if self._accepted is not None:
@@ -178,7 +178,6 @@ class TrackingApi:
         source: CompiledSource,
         kind: str | None,
         is_browser_side: bool,
-        maybe_deep: bool,
     ) -> tuple[list[Refusal], Sequence[Appended]]:
         """Accept and store; returns after the commit."""
         received_ms = int(self._clock.now() * 1000)
@@ -197,7 +196,6 @@ class TrackingApi:
             limits=self._event_limits,
             new_id=self._new_id,
             kind=kind,
-            maybe_deep=maybe_deep,
         )
         taken: Sequence[Appended] = ()
         if events or refused:
@@ -217,7 +215,7 @@ class TrackingApi:
                     raise StoreError(full)
                 message = pixel_message(request)
                 source = self._source(request, message)
-                await self._take(request, [message], {}, source, kind, True, True)
+                await self._take(request, [message], {}, source, kind, True)
         except (RequestError, Overloaded, StoreError) as error:
             self._emit(RequestRefused(getattr(error, "status", 503), error.code, message=error.message))
         return web.Response(body=TRANSPARENT_GIF, headers={**self.cors.headers(request), **PIXEL_HEADERS})
