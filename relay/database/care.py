@@ -145,7 +145,8 @@ def _raise_head(target: sqlite3.Connection) -> None:
     """A seq is never used twice: the head is at least every seq that anything remembers."""
     (highest,) = target.execute(
         "SELECT max((SELECT coalesce(max(seq), 0) FROM log), (SELECT coalesce(max(seq), 0) FROM dedup_0),"
-        " (SELECT coalesce(max(seq), 0) FROM dedup_1), (SELECT coalesce(max(seq), 0) FROM dedup_2), (SELECT coalesce(max(seq), 0) FROM row),"
+        " (SELECT coalesce(max(seq), 0) FROM dedup_1), (SELECT coalesce(max(seq), 0) FROM dedup_2),"
+        " (SELECT coalesce(max(first + length(hashes) / 8 - 1), 0) FROM dedup_recent), (SELECT coalesce(max(seq), 0) FROM row),"
         " (SELECT coalesce(max(max(pos, start)), 0) FROM cursor), (SELECT coalesce(max(last), 0) FROM journal),"
         " (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'head' AND typeof(value) = 'integer'))"
     ).fetchone()

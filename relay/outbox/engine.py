@@ -193,7 +193,7 @@ class LedgerOutbox:
         if len(fresh) + len(result.stored) > FRESH_EVENTS:
             fresh.clear()
         if len(result.stored) <= FRESH_EVENTS:
-            fresh.extend(map(Claim._make, result.stored))
+            fresh.extend(result.stored)
         if self.on_append:
             self.on_append(self._head)
 

@@ -45,8 +45,8 @@ class Disk:
     def set_head(self, head: int) -> None:
         self.last = head
 
-    def insert(self, events: Sequence[tuple[int, Event]]) -> None:
-        for seq, event in events:
+    def insert(self, claims: Sequence[Claim]) -> None:
+        for seq, event in claims:
             self.log[seq] = (event.source_id, event.keys, event.received_ms, event.body)
 
     def _event(self, seq: int) -> Event:
@@ -106,8 +106,8 @@ class Disk:
     def known(self, hashes: Sequence[int]) -> dict[int, int]:
         return {key: generation[key] for generation in self.generations for key in hashes if key in generation}
 
-    def remember(self, seq_by_hash: Mapping[int, int]) -> None:
-        self.generations[self.current].update(seq_by_hash)
+    def remember(self, first: int, hashes: Sequence[int]) -> None:
+        self.generations[self.current].update(zip(hashes, range(first, first + len(hashes)), strict=True))
 
     def rotate(self) -> None:
         self.current = (self.current + 1) % 3

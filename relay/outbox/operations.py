@@ -11,7 +11,7 @@ from relay.observe import rollup
 from relay.observe.latency import Latency
 from relay.observe.rollup import Fold
 from relay.observe.tallies import Tally, TallyKey
-from relay.outbox.interface import RETRY, ROUTER, Appended, Attempt, Changed, Cursor, Past, RefusedMessage, Row, Sample, Selection, Settlement
+from relay.outbox.interface import RETRY, ROUTER, Appended, Attempt, Changed, Claim, Cursor, Past, RefusedMessage, Row, Sample, Selection, Settlement
 from relay.outbox.ledger import Books, is_open
 from relay.outbox.transaction import Transaction
 
@@ -29,7 +29,7 @@ class AppendedGroup:
     """What an append did: answers in the order of the events, and the new log rows."""
 
     answers: list[Appended]
-    stored: list[tuple[int, Event]]
+    stored: list[Claim]
     head: int
     refused: Sequence[RefusedMessage] = ()
     """Refused messages and duplicates that are kept, with their ids."""
@@ -43,10 +43,31 @@ def append(tx: Transaction, events: Sequence[Event], refused: Sequence[RefusedMe
     """
     head = tx.head()
     hashes = [dedup_hash(event.source_id, event.message_id) for event in events]
-    known = tx.known(hashes)
+    known = tx.known(hashes) if events else {}
+    if known or len(set(hashes)) < len(hashes):
+        answers, stored, hashes = _sort_out(tx, head, events, hashes, known)
+    else:
+        answers = [Appended(seq, False) for seq in range(head + 1, head + 1 + len(events))]
+        stored = list(map(Claim, range(head + 1, head + 1 + len(events)), events))
+    if stored:
+        tx.insert(stored)
+        tx.remember(head + 1, hashes)
+        head = stored[-1].seq
+        tx.set_head(head)
+    group = AppendedGroup(answers, stored, head)
+    if refused or (len(stored) < len(events) and not derived):
+        _keep_refused(tx, group, [*refused, *_duplicates(events, answers)])
+    return group
+
+
+def _sort_out(
+    tx: Transaction, head: int, events: Sequence[Event], hashes: Sequence[int], known: Mapping[int, int]
+) -> tuple[list[Appended], list[Claim], list[int]]:
+    """The answers, the events that are new, and their hashes."""
     confirmed = _same_message(tx, known, dict(zip(hashes, events, strict=True))) if known else {}
     answers: list[Appended] = []
-    stored: list[tuple[int, Event]] = []
+    stored: list[Claim] = []
+    stored_hashes: list[int] = []
     fresh: dict[int, tuple[int, str]] = {}
     for event, key in zip(events, hashes, strict=True):
         if key in confirmed:
@@ -55,17 +76,11 @@ def append(tx: Transaction, events: Sequence[Event], refused: Sequence[RefusedMe
             answers.append(Appended(fresh[key][0], True))
         else:
             head += 1
-            stored.append((head, event))
+            stored.append(Claim(head, event))
+            stored_hashes.append(key)
             fresh[key] = (head, event.message_id)
             answers.append(Appended(head, False))
-    if stored:
-        tx.insert(stored)
-        tx.remember({key: seq for key, (seq, _) in fresh.items()})
-        tx.set_head(head)
-    group = AppendedGroup(answers, stored, head)
-    if refused or (len(stored) < len(events) and not derived):
-        _keep_refused(tx, group, [*refused, *_duplicates(events, answers)])
-    return group
+    return answers, stored, stored_hashes
 
 
 def _duplicates(events: Sequence[Event], answers: Sequence[Appended]) -> list[RefusedMessage]:

@@ -19,7 +19,7 @@ from relay.outbox.interface import DEAD, Consumer
 from relay.outbox.ledger import WINDOW
 from relay.outbox.memory import Disk, MemoryOutbox
 from relay.outbox.operations import Keep
-from relay.outbox.sqlite import open_outbox
+from relay.outbox.sqlite import dedup, open_outbox
 
 START_S = 1_700_000_000.0
 HOUR_S = 3600.0
@@ -87,7 +87,7 @@ class Engine:
 
     async def collide(self, source_id: str, message_id: str, seq: int) -> None:
         """Make the hash of a message point at another event, as a collision of two hashes does."""
-        await self.bare._write(lambda tx: tx.remember({dedup_hash(source_id, message_id): seq}))
+        await self.bare._write(lambda tx: self.plant(tx, dedup_hash(source_id, message_id), seq))
 
 
 class MemoryEngine(Engine):
@@ -102,6 +102,9 @@ class MemoryEngine(Engine):
         outbox = MemoryOutbox(self.clock, disk=self.disk, keep=self.keep, limits=self.limits)
         outbox.store.disk_full = lambda: self._is_full
         self.bare = outbox
+
+    def plant(self, tx: Any, key: int, seq: int) -> None:
+        tx.generations[tx.current][key] = seq
 
     async def stop(self) -> None:
         await self.bare.close()
@@ -118,12 +121,16 @@ class SqliteEngine(Engine):
     hop: Callable[[], Any] = SqliteThread
 
     async def start(self) -> None:
+        dedup.FOLD_AT, dedup.SLICE = 5, 2  # a test has few events: their keys are to be found on all of their ways as well
         self.fatal: list[Exception] = []
         self.database = await Database.open(
             self.folder / "relay.db", clock=SystemClock(), on_fatal=self.fatal.append, durability="process", hop=type(self).hop
         )
         await self.database._write_hop.run(lambda connection: connection.execute("PRAGMA synchronous = OFF"))  # no power is cut here
         self.bare = await open_outbox(self.database, self.clock, keep=self.keep, limits=self.limits)
+
+    def plant(self, tx: Any, key: int, seq: int) -> None:
+        tx._execute("INSERT INTO dedup_0 (hash, seq) VALUES (?, ?)", (key, seq))
 
     async def stop(self) -> None:
         await self.database.close()

@@ -23,6 +23,8 @@ CLAIMS = {
     "received_at": [f"SEARCH {LOG} (rowid>?)"],
     "delete_log": [f"SEARCH {LOG} (rowid=?)", f"SEARCH {LOG} (rowid<?)", "SEARCH row USING COVERING INDEX row_seq (seq=?)"],
     "known": [f"SEARCH dedup_{i} USING INTEGER PRIMARY KEY (rowid=?)" for i in range(3)],
+    "recent": ["SCAN dedup_recent"],
+    "forget_recent": ["SEARCH dedup_recent USING INTEGER PRIMARY KEY (rowid<?)"],
     "next_refused": ["SEARCH refused"],
     "refused_at": ["SEARCH refused USING INTEGER PRIMARY KEY (rowid=?)"],
     "refused_of": ["SEARCH refused USING INDEX refused_message (message_id=?)"],
@@ -65,9 +67,10 @@ CLAIMS = {
     "waiting_codes": ["SEARCH row USING INDEX row_dead (consumer=? AND state=?)"],
     "seen": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
 }
-WRITES = {"insert_log", "set_meta", "put_cursor", "put_row", "write_journal", "count", "keep_refused", "add_latency", "put_sample"}
+WRITES = {"insert_log", "set_meta", "put_cursor", "put_row", "write_journal", "count", "keep_refused", "add_latency", "put_sample", "remember"}
 """They look nothing up but the key of what they write."""
 SCANNED = {
+    "recent": {"dedup_recent"},
     "source_ids": {"tally", "log"},
     "cursors": {"cursor"},
     "delete_dead_before": {"cursor"},
@@ -78,7 +81,7 @@ SCANNED = {
     "delete_samples_before": {"sample"},
 }
 """Tables that may be read from their first row on: small, or bounded by a LIMIT."""
-TABLES = {"log", "row", "cursor", "journal", "tally", "latency", "sample", "meta", "dedup_0", "dedup_1", "dedup_2", "refused"}
+TABLES = {"log", "row", "cursor", "journal", "tally", "latency", "sample", "meta", "dedup_0", "dedup_1", "dedup_2", "dedup_recent", "refused"}
 
 
 @pytest.fixture(scope="module")

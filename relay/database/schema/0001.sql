@@ -25,6 +25,9 @@ CREATE TABLE dedup_0 (hash INTEGER PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
 CREATE TABLE dedup_1 (hash INTEGER PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
 CREATE TABLE dedup_2 (hash INTEGER PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
 
+-- outbox: the last hashes, not in a generation yet. One row per append: those of the seqs from `first` on, 8 bytes each, little-endian.
+CREATE TABLE dedup_recent (first INTEGER PRIMARY KEY, hashes BLOB NOT NULL CHECK (length(hashes) % 8 = 0)) STRICT;
+
 -- outbox: how far a consumer is, and its books. `end`: last seq of a replay, NULL: follows the head. `ahead`: bitmap of done seqs above pos.
 CREATE TABLE cursor (
   name TEXT PRIMARY KEY NOT NULL,

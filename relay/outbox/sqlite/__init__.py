@@ -8,6 +8,7 @@ from relay.base.clock import Clock
 from relay.database.database import Database
 from relay.outbox.engine import LedgerOutbox, Limits
 from relay.outbox.operations import Keep
+from relay.outbox.sqlite.dedup import RecentKeys
 from relay.outbox.sqlite.transaction import SqliteTransaction
 from relay.outbox.transaction import Transaction
 
@@ -21,6 +22,7 @@ class SqliteStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._recent = RecentKeys()
 
     def submit(
         self,
@@ -33,11 +35,11 @@ class SqliteStore:
         on_take: Callable[[], None] | None = None,
     ) -> "asyncio.Future[T]":
         return self._database.submit(
-            lambda connection: run(SqliteTransaction(connection)), effect=effect, sheds=sheds, events=events, size=size, on_take=on_take
+            lambda connection: run(SqliteTransaction(connection, self._recent)), effect=effect, sheds=sheds, events=events, size=size, on_take=on_take
         )
 
     async def read(self, query: Callable[[Transaction], T]) -> T:
-        return await self._database.read(lambda connection: query(SqliteTransaction(connection)))
+        return await self._database.read(lambda connection: query(SqliteTransaction(connection, RecentKeys())))
 
     @property
     def full(self) -> str:

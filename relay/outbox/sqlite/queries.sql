@@ -67,6 +67,17 @@ SELECT hash, seq FROM dedup_0 WHERE hash IN (SELECT value FROM json_each(:hashes
 UNION ALL SELECT hash, seq FROM dedup_1 WHERE hash IN (SELECT value FROM json_each(:hashes))
 UNION ALL SELECT hash, seq FROM dedup_2 WHERE hash IN (SELECT value FROM json_each(:hashes))
 
+-- name: recent
+-- The whole table, which is bounded: what is not in the b-trees yet.
+SELECT first, hashes FROM dedup_recent
+
+-- name: remember
+INSERT INTO dedup_recent (first, hashes) VALUES (?, ?)
+
+-- name: forget_recent
+-- dedup_recent primary key.
+DELETE FROM dedup_recent WHERE first <= :upto
+
 -- name: get_meta
 SELECT value FROM meta WHERE key = :key
 

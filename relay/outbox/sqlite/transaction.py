@@ -10,6 +10,7 @@ from relay.observe.latency import Latency, LatencyKey
 from relay.observe.rollup import Fold
 from relay.observe.tallies import Tally, TallyKey
 from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, RefusedMessage, Row, Sample, SampleGroup, Seen, Selection
+from relay.outbox.sqlite.dedup import RecentKeys
 from relay.outbox.sqlite.statements import SQL
 
 INSERT_ROWS = 256
@@ -46,8 +47,10 @@ def _refused(values: Sequence[Any]) -> RefusedMessage:
 class SqliteTransaction:
     """Implements outbox.transaction.Transaction on one sqlite3 connection inside BEGIN IMMEDIATE (or a reader)."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, recent: RecentKeys) -> None:
+        """`recent`: the writer's, or a new one for a reader."""
         self._execute = connection.execute
+        self._recent = recent
 
     def _meta(self, key: str) -> int:
         found = self._execute(SQL["get_meta"], {"key": key}).fetchone()
@@ -64,15 +67,13 @@ class SqliteTransaction:
 
     # log
 
-    def insert(self, events: Sequence[tuple[int, Event]]) -> None:
-        for first in range(0, len(events), INSERT_ROWS):
-            chunk = events[first : first + INSERT_ROWS]
+    def insert(self, claims: Sequence[Claim]) -> None:
+        for first in range(0, len(claims), INSERT_ROWS):
+            chunk = claims[first : first + INSERT_ROWS]
             values: list[Any] = []
             for seq, event in chunk:
-                keys = event.keys
-                values += (
-                    seq, event.source_id, keys[0] if keys else None, keys[1] if len(keys) > 1 else None, event.type, event.received_ms, event.body,
-                )  # fmt: skip
+                key1, key2 = (*event.keys, None, None)[:2]
+                values += (seq, event.source_id, key1, key2, event.type, event.received_ms, event.body)
             self._execute(f"{SQL['insert_log']} {_placeholders(_LOG_VALUES, len(chunk))}", values)
 
     def events(self, after: int, limit: int, sources: frozenset[str] | None) -> tuple[list[Claim], int]:
@@ -145,18 +146,15 @@ class SqliteTransaction:
     # dedup
 
     def known(self, hashes: Sequence[int]) -> dict[int, int]:
-        return dict(self._execute(SQL["known"], {"hashes": _json(hashes)}).fetchall())
+        return self._recent.known(hashes, self.head(), self._execute)
 
-    def remember(self, seq_by_hash: Mapping[int, int]) -> None:
-        table = f"dedup_{self._meta('dedup_current')}"
-        pairs = list(seq_by_hash.items())
-        for first in range(0, len(pairs), INSERT_ROWS):
-            chunk = pairs[first : first + INSERT_ROWS]
-            values = [value for pair in chunk for value in pair]
-            self._execute(f"INSERT OR REPLACE INTO {table} (hash, seq) VALUES {_placeholders('(?,?)', len(chunk))}", values)  # noqa: S608
+    def remember(self, first: int, hashes: Sequence[int]) -> None:
+        self._recent.remember(first, hashes, f"dedup_{self._meta('dedup_current')}", self._execute)
 
     def rotate(self) -> None:
-        oldest = (self._meta("dedup_current") + 1) % 3
+        current = self._meta("dedup_current")
+        self._recent.fold_all(self.head(), f"dedup_{current}", self._execute)
+        oldest = (current + 1) % 3
         self._execute(f"DELETE FROM dedup_{oldest}")  # noqa: S608 - a whole table: SQLite truncates it, no row by row
         self._set_meta("dedup_current", oldest)
 
