@@ -36,6 +36,7 @@ class Cors:
         self._any = "*" in origins
         self._origins = frozenset(origins)
         self._open = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
+        self._open_json = {**self._open, "Content-Type": JSON_TYPE}
 
     def headers(self, request: web.BaseRequest) -> dict[str, str]:
         """The headers of any answer. The caller may not change them."""
@@ -45,6 +46,10 @@ class Cors:
         if origin not in self._origins:
             return {"Vary": "Origin"}
         return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After", "Vary": "Origin"}
+
+    def json_headers(self, request: web.BaseRequest) -> dict[str, str]:
+        """The same, with the type of a JSON body; ready-made where the origin does not matter, for they go with every event."""
+        return self._open_json if self._any else {**self.headers(request), "Content-Type": JSON_TYPE}
 
     def preflight(self, request: web.BaseRequest) -> web.Response:
         """The answer to OPTIONS, before any other check. `*` does not cover Authorization, so what is asked for is reflected."""

@@ -63,9 +63,11 @@ DELETE FROM refused WHERE id IN (
 
 -- name: known
 -- dedup primary keys, one look-up per hash and generation.
-SELECT hash, seq FROM dedup_0 WHERE hash IN (SELECT value FROM json_each(:hashes))
-UNION ALL SELECT hash, seq FROM dedup_1 WHERE hash IN (SELECT value FROM json_each(:hashes))
-UNION ALL SELECT hash, seq FROM dedup_2 WHERE hash IN (SELECT value FROM json_each(:hashes))
+SELECT value, coalesce(dedup_0.seq, dedup_1.seq, dedup_2.seq) AS found FROM json_each(:hashes)
+  LEFT JOIN dedup_0 ON dedup_0.hash = value
+  LEFT JOIN dedup_1 ON dedup_1.hash = value
+  LEFT JOIN dedup_2 ON dedup_2.hash = value
+WHERE found IS NOT NULL
 
 -- name: recent
 -- The whole table, which is bounded: what is not in the b-trees yet.

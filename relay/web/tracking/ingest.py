@@ -9,21 +9,21 @@ import binascii
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from aiohttp import web
 
 from relay.base.clock import Clock
-from relay.base.event import TYPES
+from relay.base.event import TYPES, Event
 from relay.base.ids import new_message_id
 from relay.errors import Overloaded, RequestError, StoreError
 from relay.observe.facts import Fact, RequestRefused
-from relay.outbox.interface import Appended, Outbox
+from relay.outbox.interface import Appended, Outbox, RefusedMessage
 from relay.pipeline.compiled import CompiledSource, Current
 from relay.pipeline.decision import Refusal
 from relay.pipeline.intake import Client, Limits, accept, time_text
-from relay.web.respond import JSON_TYPE, Cors, error_answer
+from relay.web.respond import Cors, error_answer
 from relay.web.server import Proxies
 from relay.web.tracking.body import parse_object, read_bytes
 from relay.web.tracking.browser import BrowserRoutes
@@ -49,6 +49,15 @@ class TrackingLimits:
     public_url: str = ""
     cors_origins: tuple[str, ...] = ("*",)
     trusted_proxies: tuple[str, ...] = ()
+
+
+class _Taken(NamedTuple):
+    """What is to be stored of one request."""
+
+    source_slug: str
+    events: list[Event]
+    refused: Sequence[RefusedMessage]
+    body_bytes: int
 
 
 class TrackingApi:
@@ -129,7 +138,18 @@ class TrackingApi:
     async def _call(self, kind: str | None, request: web.Request) -> web.StreamResponse:
         """One of the six calls (`kind`), or a batch (None)."""
         started = self._clock.monotonic()
-        body = await self._read(request)
+        # In a call of its own, so that while the commit is awaited no more of the messages is in memory than what is stored of them.
+        taken = self._take(kind, request, await self._read(request))
+        answers = await self._store(taken)
+        if kind is not None and taken.refused and taken.refused[0].code == "event_too_large":
+            raise RequestError(400, "event_too_large", f"the event is larger than {self._limits.max_event_bytes} bytes")
+        if self._accepted is not None:
+            duplicates = sum([answer.duplicate for answer in answers])
+            self._accepted(taken.source_slug, taken.body_bytes, self._clock.monotonic() - started, len(answers), duplicates)
+        return web.Response(body=SUCCESS, headers=self.cors.json_headers(request))
+
+    def _take(self, kind: str | None, request: web.Request, body: bytes) -> _Taken:
+        """What is to be stored of a request."""
         message = parse_object(body)
         if kind is None:
             messages = message.get("batch")
@@ -141,12 +161,7 @@ class TrackingApi:
         source = self._source(request, message)
         if len(messages) > self._limits.max_batch_events:
             raise RequestError(400, "too_many_events", f"the batch holds more than {self._limits.max_batch_events} events; none was taken")
-        refused, taken = await self._take(request, messages, envelope, source, kind, "Origin" in request.headers)
-        if kind is not None and refused and refused[0].code == "event_too_large":
-            raise RequestError(400, "event_too_large", f"the event is larger than {self._limits.max_event_bytes} bytes")
-        if self._accepted is not None:
-            self._accepted(source.source.slug, len(body), self._clock.monotonic() - started, len(taken), sum(one.duplicate for one in taken))
-        return web.Response(body=SUCCESS, content_type=JSON_TYPE, headers=self.cors.headers(request))
+        return self._accept(request, messages, envelope, source, kind, "Origin" in request.headers, len(body))
 
     async def _read(self, request: web.Request) -> bytes:
         """The body, when there is room for it; what is being read counts against the same bound as what waits for its commit."""
@@ -170,7 +185,7 @@ class TrackingApi:
             raise RequestError(401, "invalid_write_key", "the write key is missing or unknown")
         return source
 
-    async def _take(
+    def _accept(
         self,
         request: web.Request,
         messages: list[Any],
@@ -178,8 +193,8 @@ class TrackingApi:
         source: CompiledSource,
         kind: str | None,
         is_browser_side: bool,
-    ) -> tuple[list[Refusal], Sequence[Appended]]:
-        """Accept and store; returns after the commit."""
+        body_bytes: int = 0,
+    ) -> _Taken:
         received_ms = int(self._clock.now() * 1000)
         if received_ms != self._time[0]:
             self._time = (received_ms, time_text(received_ms))
@@ -197,15 +212,17 @@ class TrackingApi:
             new_id=self._new_id,
             kind=kind,
         )
-        taken: Sequence[Appended] = ()
-        if events or refused:
-            taken = await self._outbox.append(events, records_of(refused, messages, source.source.source_id, received_ms) if refused else ())
-        return refused, taken
+        records = records_of(refused, messages, source.source.source_id, received_ms) if refused else ()
+        return _Taken(source.source.slug, events, records, body_bytes)
+
+    async def _store(self, taken: _Taken) -> Sequence[Appended]:
+        """Returns after the commit."""
+        return await self._outbox.append(taken.events, taken.refused) if taken.events or taken.refused else ()
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         """Analytics.js reports on itself; read and dropped."""
         await self._read(request)
-        return web.Response(body=SUCCESS, content_type=JSON_TYPE, headers=self.cors.headers(request))
+        return web.Response(body=SUCCESS, headers=self.cors.json_headers(request))
 
     async def _pixel(self, kind: str, request: web.Request) -> web.StreamResponse:
         """Always the picture: a broken image in an e-mail helps nobody. Errors are counted as for the other calls."""
@@ -215,7 +232,7 @@ class TrackingApi:
                     raise StoreError(full)
                 message = pixel_message(request)
                 source = self._source(request, message)
-                await self._take(request, [message], {}, source, kind, True)
+                await self._store(self._accept(request, [message], {}, source, kind, True))
         except (RequestError, Overloaded, StoreError) as error:
             self._emit(RequestRefused(getattr(error, "status", 503), error.code, message=error.message))
         return web.Response(body=TRANSPARENT_GIF, headers={**self.cors.headers(request), **PIXEL_HEADERS})
