@@ -135,7 +135,7 @@ class LedgerOutbox:
             group = self._open_group(internal)
         first = len(group.events)
         group.events += events
-        size = sum(len(event.body) for event in events)
+        size = sum([len(event.body) for event in events])
         group.bytes += size
         self._waiting_bytes += size
         group.refused += refused

@@ -229,8 +229,7 @@ class Depth:
     """When the oldest pending event came in; 0: none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pressure:
+class Pressure(NamedTuple):
     """Whether ingest may go on."""
 
     waiting_bytes: int

@@ -69,8 +69,8 @@ def accept(
         except TypeError:  # nested beyond what orjson writes, or text that is no Unicode (a pixel's address can hold some)
             refusals.append(Refusal(index, "too_deep" if is_too_deep(message) else "bad_request", _id_of(message)))
             continue
-        # more than 64 levels need more than 64 brackets
-        if body.count(b"{") + body.count(b"[") > MAX_DEPTH and is_too_deep(message):
+        # more than 64 levels need more than 32 objects, or an array right inside an array
+        if (body.count(b"{") > MAX_DEPTH // 2 or b"[[" in body or b",[" in body) and is_too_deep(message):
             refusals.append(Refusal(index, "too_deep", _id_of(message)))
             continue
         if len(body) > max_bytes and _client_bytes(message) > max_bytes:

@@ -7,7 +7,7 @@ every answer, that to garbage included, is JSON. The body's own deadline stands 
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -149,11 +149,13 @@ class _Connection(RequestHandler):
         answer.force_close()
         return answer
 
-    async def finish_response(self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None) -> tuple[web.StreamResponse, bool]:
+    def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
         if isinstance(resp, web.HTTPException) and resp.status >= 400 and resp.content_type == "text/plain":
             code = "not_found" if resp.status == 404 else "bad_request"  # raised by aiohttp below every route, such as for CONNECT
             resp = error_answer(resp.status, code, resp.reason, headers=self._error_headers(request))
-        return await super().finish_response(request, resp, start_time)
+        return super().finish_response(request, resp, start_time)
 
 
 def _no_headers(_: web.BaseRequest) -> Mapping[str, str]:

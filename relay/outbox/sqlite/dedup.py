@@ -49,7 +49,7 @@ class RecentKeys:
             found |= {key: by_hash[key] for key in hashes if key in by_hash}
         return found
 
-    def remember(self, first: int, hashes: Sequence[int], table: str, execute: Execute) -> None:
+    def remember(self, first: int, hashes: Sequence[int], execute: Execute) -> None:
         """Keep the hashes of events with the seqs from `first` on; the caller makes the last of them the head."""
         by_hash = self.at(first - 1, execute)
         execute(SQL["remember"], (first, pack(f"<{len(hashes)}q", *hashes)))
@@ -58,25 +58,26 @@ class RecentKeys:
         if not self.folding and len(by_hash) >= FOLD_AT:
             self._start_fold()
         if self.folding:
-            self._fold(max(SLICE, 2 * len(hashes)), table, execute)
+            self._fold(max(SLICE, 2 * len(hashes)), execute)
 
-    def fold_all(self, head: int, table: str, execute: Execute) -> None:
+    def fold_all(self, head: int, execute: Execute) -> None:
         """Move every key into the b-tree."""
         if self.at(head, execute):
             self._start_fold()
-            self._fold(len(self.folding), table, execute)
+            self._fold(len(self.folding), execute)
 
     def _start_fold(self) -> None:
         self.folding, self.folds_upto = sorted(self.seq_by_hash, reverse=True), self.head
 
-    def _fold(self, keys: int, table: str, execute: Execute) -> None:
+    def _fold(self, keys: int, execute: Execute) -> None:
+        (current,) = execute(SQL["get_meta"], {"key": "dedup_current"}).fetchone()
         part = self.folding[-keys:]
         del self.folding[-keys:]
         part.reverse()
         for low in range(0, len(part), INSERT_ROWS):
             chunk = part[low : low + INSERT_ROWS]
             values = [value for key in chunk for value in (key, self.seq_by_hash[key])]
-            execute(f"INSERT OR REPLACE INTO {table} (hash, seq) VALUES {','.join(['(?,?)'] * len(chunk))}", values)  # noqa: S608
+            execute(f"INSERT OR REPLACE INTO dedup_{current} (hash, seq) VALUES {','.join(['(?,?)'] * len(chunk))}", values)  # noqa: S608
         if not self.folding:
             execute(SQL["forget_recent"], {"upto": self.folds_upto})
             self.head = -1

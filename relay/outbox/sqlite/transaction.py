@@ -51,6 +51,7 @@ class SqliteTransaction:
         """`recent`: the writer's, or a new one for a reader."""
         self._execute = connection.execute
         self._recent = recent
+        self._head = -1
 
     def _meta(self, key: str) -> int:
         found = self._execute(SQL["get_meta"], {"key": key}).fetchone()
@@ -60,10 +61,13 @@ class SqliteTransaction:
         self._execute(SQL["set_meta"], {"key": key, "value": value})
 
     def head(self) -> int:
-        return self._meta("head")
+        if self._head < 0:
+            self._head = self._meta("head")
+        return self._head
 
     def set_head(self, head: int) -> None:
         self._set_meta("head", head)
+        self._head = head
 
     # log
 
@@ -72,8 +76,10 @@ class SqliteTransaction:
             chunk = claims[first : first + INSERT_ROWS]
             values: list[Any] = []
             for seq, event in chunk:
-                key1, key2 = (*event.keys, None, None)[:2]
-                values += (seq, event.source_id, key1, key2, event.type, event.received_ms, event.body)
+                keys = event.keys
+                values += (
+                    seq, event.source_id, keys[0] if keys else None, keys[1] if len(keys) > 1 else None, event.type, event.received_ms, event.body,
+                )  # fmt: skip
             self._execute(f"{SQL['insert_log']} {_placeholders(_LOG_VALUES, len(chunk))}", values)
 
     def events(self, after: int, limit: int, sources: frozenset[str] | None) -> tuple[list[Claim], int]:
@@ -149,12 +155,11 @@ class SqliteTransaction:
         return self._recent.known(hashes, self.head(), self._execute)
 
     def remember(self, first: int, hashes: Sequence[int]) -> None:
-        self._recent.remember(first, hashes, f"dedup_{self._meta('dedup_current')}", self._execute)
+        self._recent.remember(first, hashes, self._execute)
 
     def rotate(self) -> None:
-        current = self._meta("dedup_current")
-        self._recent.fold_all(self.head(), f"dedup_{current}", self._execute)
-        oldest = (current + 1) % 3
+        self._recent.fold_all(self.head(), self._execute)
+        oldest = (self._meta("dedup_current") + 1) % 3
         self._execute(f"DELETE FROM dedup_{oldest}")  # noqa: S608 - a whole table: SQLite truncates it, no row by row
         self._set_meta("dedup_current", oldest)
 
