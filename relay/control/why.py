@@ -245,7 +245,7 @@ def _skew_s(payload: Mapping[str, Any]) -> float:
     """How far the device's clock was behind ours."""
     sent, _ = parse_time(payload.get("sentAt"))
     received, _ = parse_time(payload.get("receivedAt"))
-    return (received - sent).total_seconds() if sent and received else 0.0
+    return 0.0 if sent is None or received is None else (received - sent) / 1e6
 
 
 def _told(stage: str, outcome: str, code: str = "", text: str = "") -> Told:

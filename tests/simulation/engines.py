@@ -12,6 +12,7 @@ from relay.outbox.engine import LedgerOutbox
 from relay.outbox.memory import Disk, MemoryOutbox
 from relay.outbox.operations import Keep
 from relay.outbox.sqlite import open_outbox
+from relay.outbox.sqlite.dedup import RecentKeys
 from relay.outbox.sqlite.transaction import SqliteTransaction
 from relay.outbox.transaction import Transaction
 from tests.simulation.loop import SimClock
@@ -183,4 +184,4 @@ class SqliteEngine:
     def transaction(self) -> Transaction:
         connection = self._hops[0].connection
         assert connection is not None
-        return SqliteTransaction(connection)
+        return SqliteTransaction(connection, RecentKeys())

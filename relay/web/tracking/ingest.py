@@ -21,7 +21,6 @@ from relay.errors import Overloaded, RequestError, StoreError
 from relay.observe.facts import Fact, RequestRefused
 from relay.outbox.interface import Appended, Outbox, RefusedMessage
 from relay.pipeline.compiled import CompiledSource, Current
-from relay.pipeline.decision import Refusal
 from relay.pipeline.intake import Client, Limits, accept, time_text
 from relay.web.respond import Cors, error_answer
 from relay.web.server import Proxies
