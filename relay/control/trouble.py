@@ -59,7 +59,9 @@ def troubles(
         if group and group.last_s > last_s - step_s:
             last_s = max(last_s, group.last_s)
         count = failed.get(code, 0) or (group.n if group else 1)
-        found.append(Trouble(code, _status(code, group, row), count, first_s, last_s, _state(code, counts, waiting, row), group.n if group else 0))
+        found.append(
+            Trouble(code, _status(code, group, row), count, first_s, last_s, _state(code, counts, group, waiting, row), group.n if group else 0)
+        )
     return sorted(found, key=lambda one: (-one.last_s, -one.count, one.code))
 
 
@@ -71,10 +73,11 @@ def _status(code: str, group: SampleGroup | None, row: Mapping[str, Any]) -> int
     return int(code) if len(code) == 3 and code.isascii() and code.isdigit() else None
 
 
-def _state(code: str, counts: Counts, waiting: Mapping[str, int], row: Mapping[str, Any]) -> str:
+def _state(code: str, counts: Counts, group: SampleGroup | None, waiting: Mapping[str, int], row: Mapping[str, Any]) -> str:
     if row["hold_code"] == code:
         return HELD
-    if code in waiting or (row["state"] == "breaker_open" and (RETRY, code) in counts.totals):
+    probed = row["state"] == "breaker_open" and ((RETRY, code) in counts.totals or (group is not None and group.result == "hold"))
+    if code in waiting or probed:
         return RETRYING
     for door in (Door.DEAD.value, Door.EXPIRED.value):
         if (door, code) in counts.totals:

@@ -154,6 +154,25 @@ async def test_delivery_times_are_told_per_minute_before_and_after_they_are_writ
     assert (await asked.get("destinations/filtered?period=1h"))["p95_ms"] is None
 
 
+async def test_what_was_measured_is_there_after_a_restart(tmp_path: Path) -> None:
+    async with Receiver() as receiver, aiohttp.ClientSession() as http:
+        receiver.by_path["/bad"] = answer(404, body=b"nobody here")
+        text = source() + webhook("good", receiver) + webhook("bad", receiver)
+        async with running(text, tmp_path) as relay:
+            await relay.track_many(5)
+            await relay.settled("good", "bad")
+        async with running(text, tmp_path) as relay:
+            asked = Asked(relay, http, "")
+            assert (await asked.get("destinations/good?period=24h"))["p95_ms"] > 0
+            samples = (await asked.get("destinations/bad/samples?code=404"))["samples"]
+            assert [one["response"]["body"] for one in samples] == ["nobody here"] * len(samples)
+            error = (await asked.get("destinations/bad?period=24h"))["errors"][0]
+            assert (error["code"], error["count"], error["samples"]) == ("404", 5, len(samples))
+            found = (await asked.get("sources"))["sources"][0]
+            assert (found["accepted"], found["rate"]) == (5, 0.0)
+            assert time.time() - found["last_event_s"] < 1_000
+
+
 async def test_the_overview_has_every_source_destination_and_edge(asked: Asked) -> None:
     async def told() -> dict[str, Any]:
         found = await asked.get("overview?period=1h", token=asked.viewer)

@@ -67,6 +67,7 @@ def test_samples_of_stopped_events_are_no_errors_and_those_of_past_holds_are() -
     groups = {"NO_MATCHING_MAPPING": SampleGroup("NO_MATCHING_MAPPING", 1, "filtered", None, 50.0), "gone": SampleGroup("gone", 2, "hold", 410, 50.0)}
     (found,) = told(Counts(1), groups)
     assert (found.code, found.status, found.count, found.state) == ("gone", 410, 2, "over")
+    assert [one.state for one in told(Counts(1), groups, state="breaker_open")] == ["retrying"]
 
 
 def test_the_newest_error_comes_first() -> None:
