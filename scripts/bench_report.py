@@ -64,8 +64,10 @@ TARGETS = (
     Target("T11", "beside a silent destination: p95 of the others", "isolation", "silent", "e2e_p95_ms", most=1.2, over="alone"),
     Target("T12", "memory with 10^6 pending, MB", "backlog", "pending_1000000", "rss_mb", most=250.0),
     Target("T12", "memory at 10^6 pending vs 10^4", "backlog", "pending_1000000", "rss_mb", most=1.2, over="pending_10000"),
+    Target("T13", "3 viewers, one stalled: p99 of the answer", "live", "3_viewers", "p99_ms", most=1.5, over="0_viewers"),
+    Target("T13", "20 viewers, one stalled: CPU", "live", "20_viewers", "cpu_us_per_event", most=1.1, over="0_viewers"),
 )
-"""T13 (the debugger with a viewer) and plans are measured once they exist."""
+"""Plans are measured once they exist."""
 
 
 def versions() -> dict[str, str]:

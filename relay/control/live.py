@@ -18,7 +18,7 @@ from relay.control.live_rows import ACCEPTED, BLOCKED, HELD, PENDING, Body, Row,
 from relay.control.pulse import Pulse
 from relay.observe.row_filter import Material, RowFilter
 from relay.observe.tap import Position, Tap, Viewer
-from relay.outbox.interface import Attempt, Outbox, RefusedMessage, Settlement
+from relay.outbox.interface import RETRY, Attempt, Changed, Outbox, RefusedMessage, Settlement
 from relay.outbox.ledger import destination_of
 from relay.pipeline.compiled import Current
 from relay.pipeline.decision import Sourced
@@ -76,6 +76,7 @@ class Live:
         if self.tap.watched:
             self._router.on_routed = self._outbox.on_refused = None
             self._outbox.on_settled.remove(self.settled)
+            self._outbox.on_changed.remove(self.changed)
         self._parts = {}
         self.tap.stop()
 
@@ -84,6 +85,7 @@ class Live:
         self._router.on_routed = self.routed
         self._outbox.on_refused = self.refused
         self._outbox.on_settled.append(self.settled)
+        self._outbox.on_changed.append(self.changed)
         self._backfill = Backfill(self.tap, self._outbox, self._current, self._rows)
         self._filling = spawn(self._backfill.run(), name="live-fill")
         self._filling.add_done_callback(_filled)
@@ -143,21 +145,42 @@ class Live:
         slug = known.destination.slug
         for one in settlements:
             if one.outcomes:
-                event_id, to = f"e{one.seq}", {slug: self._combined(one, slug)}
-                if event_id in self.tap:
-                    self.tap.patch(event_id, to)
-                else:
-                    self._backfill.change(event_id, to)
+                states = {outcome.subscription_id: str(outcome.result) for outcome in one.outcomes}
+                self._change(one.seq, slug, self._combined(one.seq, slug, states, one.row))
 
-    def _combined(self, one: Settlement, slug: str) -> str:
-        """The state of the event at the destination: the worst of its units'."""
-        key = (one.seq, slug)
-        if len(one.outcomes) == 1 and key not in self._parts:
-            return str(one.outcomes[0].result)
+    def changed(self, consumer: str, changed: Changed) -> None:
+        """What a person or the upkeep did to entries, after the commit; a replay's own entries change no row."""
+        known = self._current.compiled.destinations.get(consumer)
+        if known is None:
+            return
+        slug = known.destination.slug
+        for row in changed.opened:
+            self._change(row.seq, slug, self._combined(row.seq, slug, {row.subscription_id: RETRY}, None))
+        end = Door.EXPIRED if changed.expired else Door.DISCARDED
+        for seq, subscription_id in changed.closed:
+            self._change(seq, slug, self._combined(seq, slug, {subscription_id: end.value}, None))
+        if changed.expired:
+            for entry in self.tap.entries():
+                event_id = entry.row["event_id"]
+                if entry.row["to"].get(slug) in (PENDING, HELD) and int(event_id[1:]) <= changed.expired:
+                    self.tap.patch(event_id, {slug: Door.EXPIRED.value})
+
+    def _change(self, seq: int, slug: str, state: str) -> None:
+        event_id = f"e{seq}"
+        if event_id in self.tap:
+            self.tap.patch(event_id, {slug: state})
+        else:
+            self._backfill.change(event_id, {slug: state})
+
+    def _combined(self, seq: int, slug: str, states: dict[str, str], row: str | None) -> str:
+        """The state of the event at the destination, the worst of its units'; `row`: which of them these states replace."""
+        key = (seq, slug)
+        if len(states) == 1 and key not in self._parts:
+            return next(iter(states.values()))
         parts = self._parts.setdefault(key, {})
-        if one.row is not None:
-            parts.pop(one.row, None)
-        parts.update({outcome.subscription_id: str(outcome.result) for outcome in one.outcomes})
+        if row is not None:
+            parts.pop(row, None)
+        parts.update(states)
         if len(self._parts) > self.tap.ring_rows:
             del self._parts[next(iter(self._parts))]
         return worst(parts.values())

@@ -28,6 +28,7 @@ from relay.outbox.interface import (
     Cursor,
     Depth,
     History,
+    OnChanged,
     OnSettled,
     Past,
     Pressure,
@@ -117,6 +118,7 @@ class LedgerOutbox:
         self.on_append: Callable[[int], None] | None = None
         self.on_refused: Callable[[Sequence[RefusedMessage]], None] | None = None
         self.on_settled: list[OnSettled] = []
+        self.on_changed: list[OnChanged] = []
         self.reserve = ""
         """Why ingest is closed although writing works (disk reserve, budget); set by the upkeep."""
 
@@ -324,6 +326,8 @@ class LedgerOutbox:
         return asyncio.shield(self._store.submit(run, effect=effect))
 
     def _tell(self, name: str, changed: Changed) -> None:
+        for listener in self.on_changed:
+            listener(name, changed)
         if consumer := self._consumers.get(name):
             consumer.tell(changed)
 

@@ -400,6 +400,8 @@ class History(Protocol):
 
 OnSettled = Callable[[str, Sequence[Settlement], Sequence[Attempt]], None]
 """Consumer, what was settled, what was attempted."""
+OnChanged = Callable[[str, Changed], None]
+"""Consumer, what a person or the upkeep changed."""
 
 
 class Outbox(Protocol):
@@ -408,6 +410,8 @@ class Outbox(Protocol):
     history: History
     on_settled: list[OnSettled]
     """Called after each commit of a settle that was not late; they must be quick and must not raise."""
+    on_changed: list[OnChanged]
+    """The same, after every other commit that opened or closed entries of a consumer."""
     on_append: Callable[[int], None] | None
     """Called with the new head after each commit that appended; wakes the router."""
     on_refused: Callable[[Sequence[RefusedMessage]], None] | None

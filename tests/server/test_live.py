@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from relay.outbox.interface import Selection
 from tests.support.app import Running, running, source, webhook
 from tests.support.live import PROTOCOL, Viewer, viewer
 from tests.support.process import RelayProcess
@@ -303,3 +304,38 @@ async def test_frames_are_compressed_for_who_is_not_on_this_machine(tmp_path: Pa
             ):
                 assert bool(socket.compress) is compressed
                 assert (await socket.receive_json())["t"] == "hello"
+
+
+async def test_what_a_person_does_to_entries_shows_in_their_rows(tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        receiver.default = answer(503)
+        config = source() + webhook("hook", receiver, first_delay_s=60, max_delay_s=60)
+        async with running(config, tmp_path) as relay, watch(relay) as live:
+            await live.subscribe()
+            message_id = await relay.track("u1")
+            await live.until(lambda: states(live, message_id) == {"hook": "retry"})
+            (event_id,) = live.rows
+            headers = {"Authorization": f"Bearer {relay.app.cli_token}"}
+            async with aiohttp.ClientSession(relay.app.ui_url, headers=headers) as http:
+                assert (await http.post(f"/ui/api/events/{event_id}/discard", json={"destination": "hook"})).status == 200
+            await live.until(lambda: states(live, message_id) == {"hook": "discarded"})
+
+
+async def test_dead_letters_that_are_sent_again_change_their_rows(tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        receiver.default = answer(400)
+        async with running(source() + webhook("hook", receiver), tmp_path) as relay, watch(relay) as live:
+            await live.subscribe()
+            message_id = await relay.track("u1")
+            await live.until(lambda: states(live, message_id) == {"hook": "dead"})
+            receiver.default = stall(0.5)
+            await relay.app.outbox.resend("hook", Selection())
+            await live.until(lambda: states(live, message_id) == {"hook": "retry"})
+            await live.until(lambda: states(live, message_id) == {"hook": "delivered"})
+
+
+async def test_an_alert_is_told_to_every_viewer(tmp_path: Path) -> None:
+    async with running(source(), tmp_path) as relay, watch(relay) as first, watch(relay) as second:
+        relay.app.live.announce({"id": 1, "state": "firing", "text": "hook fails"})
+        for live in (first, second):
+            await live.until(lambda live=live: "alert" in live.seen)

@@ -61,6 +61,7 @@ class LiveRoutes:
         self._sockets.add(socket)
         if self._beating is None:
             self._beating = spawn(self._beat(), name="live-beat")
+            self._beating.add_done_callback(_beat_ended)
         try:
             await self._live.enter()
             await socket.run(self._version)
@@ -115,3 +116,8 @@ def _is_here(address: str) -> bool:
         return ip_address(address).is_loopback
     except ValueError:
         return not address  # a unix socket
+
+
+def _beat_ended(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("live.beat_failed", exc_info=error)
