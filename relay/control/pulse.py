@@ -4,6 +4,7 @@ Asked once a second while somebody watches, for all viewers together.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from relay.base.clock import Clock, iso
@@ -25,15 +26,17 @@ Counts = dict[tuple[str, str], int]
 class Pulse:
     """Keeps the counts of the last WINDOW_S."""
 
-    def __init__(self, *, totals: Totals, operations: Operations, current: Current, clock: Clock) -> None:
+    def __init__(self, *, totals: Totals, operations: Operations, current: Current, clock: Clock, firing: Callable[[], int]) -> None:
+        """`firing`: how many alerts fire now."""
         self._totals = totals
         self._operations = operations
         self._current = current
         self._clock = clock
+        self._firing = firing
         self._window: deque[tuple[float, Counts]] = deque()
 
     async def beat(self) -> dict[str, Any]:
-        """`{at, in_rate, window_s, sources: {slug: rate}, dest: {slug: {rate, backlog, oldest_s, retry, dead, state, success}}}`.
+        """`{at, in_rate, window_s, alerts, sources: {slug: rate}, dest: {slug: {rate, backlog, oldest_s, retry, dead, state, success}}}`.
 
         Rates are events per second over the last `window_s`; `oldest_s` is an age, null when nothing waits; `success` null when nothing was attempted.
         """
@@ -54,6 +57,7 @@ class Pulse:
             "at": iso(unix_s),
             "window_s": round(span_s, 1),
             "in_rate": _rate(sum(count for (_, what), count in grown.items() if what == "in"), span_s),
+            "alerts": self._firing(),
             "sources": sources,
             "dest": {one["slug"]: _destination(one, ids[one["slug"]], grown, span_s, unix_s) for one in overview if one["slug"] in ids},
         }

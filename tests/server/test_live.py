@@ -133,6 +133,7 @@ async def test_figures_come_once_a_second(tmp_path: Path) -> None:
         await live.until(lambda: live.stats[-1]["in_rate"] > 0 and live.stats[-1]["dest"]["hook"]["success"] == 1)
         stats = live.stats[-1]
         assert stats["sources"]["web"] == stats["in_rate"]
+        assert stats["alerts"] == 0
         assert stats["dest"]["hook"] | {"rate": 0} == {
             "rate": 0, "backlog": 0, "oldest_s": None, "retry": 0, "dead": 0, "state": "running", "success": 1.0
         }  # fmt: skip

@@ -22,7 +22,7 @@ export function compact(value) {
 export function rate(value) {
   if (value === null || value === undefined) return NONE;
   if (value === 0) return "0/s";
-  return `${value < 0.1 ? TWO.format(Math.max(value, 0.01)) : value < 1000 ? ONE.format(value) : COMPACT.format(value)}/s`;
+  return `${value < 0.1 ? TWO.format(Math.max(value, 0.01)) : value < 1000 ? ONE.format(value) : compact(Math.round(value))}/s`;
 }
 
 /** 0.998 -> "99.8 %". 100 % and 0 % are said only when they are exact. @param {Maybe} share */

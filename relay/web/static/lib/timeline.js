@@ -124,7 +124,7 @@ function Attempts({ to }) {
   return html`<table class="attempts"><thead class="sr-only"><tr><th>Attempt</th><th>Time</th><th>Answer</th><th>Duration</th><th>Result</th></tr></thead><tbody>
       ${to.attempts.map(
         (each, index) => html`<tr key=${index}><td>attempt ${each.attempt}${each.job && html` <${Pill} title="By the replay ${each.job}">replay</${Pill}>`}</td><td class="num"><${Time} at_s=${each.at_s} text=${time(each.at_s)} /></td>
-          <td class="num">${each.status ? html`<span class=${each.status < 400 ? "tone-ok" : "tone-bad"}>${each.status}</span>` : ""} ${each.code && each.code !== String(each.status) && html`<code>${each.code}</code>`}</td>
+          <td class="num">${each.status ? html`<span class=${each.status < 400 ? "tone-ok" : "tone-bad"}>${each.status}</span>` : ""} ${each.code && each.code !== String(each.status) && each.code !== each.result && html`<code>${each.code}</code>`}</td>
           <td class="num muted">${each.duration_ms === null ? "" : ms(each.duration_ms)}</td><td><${State} state=${each.result} /></td></tr>`,
       )}
       ${isWaiting && html`<tr><td>attempt ${next}</td><td colspan="4" class="tone-warn">${left > 0 ? html`in <span class="num strong">${countdown(left)}</span>` : "now"}${row?.until_s && html`<span class="muted">, tried until ${time(row.until_s)}</span>`}</td></tr>`}

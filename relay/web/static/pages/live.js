@@ -114,7 +114,7 @@ export default function Page({ query }) {
     const row = rows.at(Math.max(0, Math.min(rows.count - 1, at + step)));
     setActive(row.event_id);
     if (opened) open(row);
-    requestAnimationFrame(() => document.querySelector('.vt-row[tabindex="0"]')?.scrollIntoView({ block: "nearest" }));
+    requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector('.vt-body .vt-row[tabindex="0"]'))?.focus());
   };
   const toTop = () => {
     hold(false);
@@ -218,7 +218,7 @@ function columnsFor(slugs, pins, isNarrow) {
     ...(isNarrow ? [] : ASIDE),
     ...pins.map((path) => ({ key: `pin:${path}`, label: path.split(".").at(-1), title: path, width: "minmax(80px, 1fr)", class: "mono", render: (/** @type {Shown} */ row) => pinned(row, path) })),
     { key: "plan", label: "Plan", width: isNarrow ? "34px" : "52px", class: "mid", render: plan },
-    ...named.map((slug) => ({ key: `to:${slug}`, label: slug, title: slug, width: isNarrow ? "38px" : `${Math.max(56, Math.min(96, slug.length * 8))}px`, class: "mid", render: (/** @type {Shown} */ row) => delivery(row, slug) })),
+    ...named.map((slug) => ({ key: `to:${slug}`, label: slug, title: slug, width: isNarrow ? "38px" : `minmax(40px, ${Math.max(56, Math.min(96, slug.length * 8))}px)`, class: "mid", render: (/** @type {Shown} */ row) => delivery(row, slug) })),
     ...(rest.length ? [{ key: "to:rest", label: `+${rest.length}`, title: rest.join(", "), width: "56px", class: "mid", render: (/** @type {Shown} */ row) => worst(row, rest) }] : []),
   ];
 }
