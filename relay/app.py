@@ -358,9 +358,7 @@ class App:
             enabled=self.settings.alerts.enabled,
         )
         tap = Tap(clock, self.metrics, ring_rows=ui.ring_events, max_rate=ui.max_rows_per_s)
-        pulse = Pulse(
-            totals=self.outbox.totals, operations=self.operations, current=self.current, clock=clock, firing=lambda: len(self.watch.alerts)
-        )
+        pulse = Pulse(totals=self.outbox.totals, operations=self.operations, current=self.current, clock=clock, firing=lambda: len(self.watch.alerts))
         live = Live(tap=tap, outbox=self.outbox, router=self.router, current=self.current, pulse=pulse)
         self.live = LiveRoutes(live, self.gate, clock, version=__version__, max_viewers=ui.max_viewers, mask_names=tuple(ui.mask))
         self.watch.listeners.append(lambda alert: self.live.announce(shown(alert, [])))

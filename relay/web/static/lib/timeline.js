@@ -138,18 +138,42 @@ function Exchange({ detail }) {
     ${detail.response && html`<details class="more"><summary>Last response</summary><${Block} value=${detail.response} /></details>`}`;
 }
 
+/**
+ * A request or a response as it goes over the wire; a body that is JSON is laid out.
+ * @param {any} part @returns {string}
+ */
+function wire(part) {
+  if (typeof part !== "object" || part === null) return lines(String(part));
+  const { method, url, status, headers, body, ...rest } = part;
+  const first = method ? `${method} ${url}` : status ? `HTTP ${status}` : "";
+  const named = Array.isArray(headers) ? headers : Object.entries(headers ?? {});
+  const more = Object.entries(rest).filter(([, value]) => typeof value === "number" || (typeof value === "string" && value));
+  const head = [first, ...named.map(([name, value]) => `${name}: ${value}`), ...(first ? [] : more.map(([name, value]) => `${name}: ${value}`))];
+  return lines([...head.filter(Boolean), "", bodyText(body)].join("\n").trim());
+}
+
+/** @param {unknown} body */
+function bodyText(body) {
+  if (typeof body !== "string") return body === undefined || body === null ? "" : pretty(body);
+  try {
+    return /^\s*[[{]/.test(body) ? pretty(JSON.parse(body)) : body;
+  } catch {
+    return body;
+  }
+}
+
 /** @param {{value: unknown}} props */
 function Block({ value }) {
-  const text = typeof value === "string" ? lines(value) : pretty(value);
+  const text = wire(value);
   return html`<div class="code-box"><pre class="code" tabindex="0">${text}</pre><${CopyButton} text=${text} /></div>`;
 }
 
 /** The request as it would be sent. @param {{planned: import("./story.js").Planned}} props */
 export function Request({ planned }) {
-  if (planned.problem) return html`<p class="branch-drop"><${Icon} name="warn" size=${14} /> <span class="muted">${planned.subscription && `${planned.subscription}: `}</span>${visible(planned.problem)}</p>`;
-  return html`<details class="more"><summary>Request ${planned.subscription && html`of <span class="strong">${visible(planned.subscription)}</span>`} <span class="mono muted">${planned.method} ${cut(visible(planned.url ?? ""), 90)}</span></summary>
-    <${Block} value=${[`${planned.method} ${planned.url}`, ...Object.entries(planned.headers ?? {}).map(([name, value]) => `${name}: ${value}`), "", typeof planned.body === "string" ? planned.body : pretty(planned.body)].join("\n")} />
-  </details>`;
+  const name = planned.subscription && html`<span class="strong">${visible(planned.subscription)}</span>`;
+  if (planned.problem) return html`<p class="branch-drop"><${Icon} name="warn" size=${14} /> ${name} <span class="muted">${visible(planned.problem)}</span></p>`;
+  if (!planned.method) return html`<p class="small muted">${name || "It"} is written without a request of its own.</p>`;
+  return html`<details class="more"><summary>Request ${name && html`of ${name}`} <span class="mono muted">${planned.method} ${cut(visible(planned.url ?? ""), 90)}</span></summary><${Block} value=${planned} /></details>`;
 }
 
 /** @param {{story: Story, to: Delivery, onChange?: () => void}} props */
