@@ -28,13 +28,27 @@ function styles(name) {
 
 /** @type {Route[]} */
 const ROUTES = [
+  { path: "/ui/overview", nav: "overview", css: "pages", load: () => import("./pages/overview.js") },
   { path: "/ui/live", nav: "live", css: "live", load: () => import("./pages/live.js") },
   { path: "/ui/events/:id", nav: "live", css: "live", load: () => import("./pages/event.js") },
+  { path: "/ui/sources", nav: "sources", css: "pages", load: () => import("./pages/sources.js") },
+  { path: "/ui/sources/:slug", nav: "sources", css: "pages", load: () => import("./pages/source.js") },
+  { path: "/ui/destinations", nav: "destinations", css: "pages", load: () => import("./pages/destinations.js") },
+  { path: "/ui/destinations/:slug", nav: "destinations", css: "pages", load: () => import("./pages/destination.js") },
+  { path: "/ui/alerts", nav: "alerts", css: "pages", load: () => import("./pages/alerts.js") },
+  { path: "/ui/settings", nav: "settings", css: "pages", load: () => import("./pages/settings.js") },
 ];
 /** What `/ui` shows. */
-const FRONT = "/ui/live";
+const FRONT = "/ui/overview";
 
-const NAV = [{ id: "live", label: "Live", href: "/ui/live", keys: "g l" }];
+const NAV = [
+  { id: "overview", label: "Overview", href: "/ui", keys: "g o" },
+  { id: "live", label: "Live", href: "/ui/live", keys: "g l" },
+  { id: "sources", label: "Sources", href: "/ui/sources", keys: "g s" },
+  { id: "destinations", label: "Destinations", href: "/ui/destinations", keys: "g d" },
+  { id: "alerts", label: "Alerts", href: "/ui/alerts", keys: "g a" },
+  { id: "settings", label: "Settings", href: "/ui/settings", keys: "g e" },
+];
 
 /** Finds an event by its id or its message id; everything else is a filter of the live view. @param {string} text */
 async function find(text) {

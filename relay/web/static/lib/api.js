@@ -41,6 +41,11 @@ export function post(path, body = {}, options = {}) {
   return send("POST", path, body, options);
 }
 
+/** @param {string} path @param {Options} [options] @returns {Promise<any>} */
+export function remove(path, options = {}) {
+  return send("DELETE", path, undefined, options);
+}
+
 /** A path of the API from parts that may hold any character: `path("events", id, "retry")`. @param {...string} parts */
 export function path(...parts) {
   return parts.map(encodeURIComponent).join("/");
