@@ -1,5 +1,5 @@
 // Alerts in words. Pure.
-import { count, percent, seconds } from "./format.js";
+import { count, plural, seconds } from "./format.js";
 import { hrefs } from "./router.js";
 
 /** @typedef {{kind: "destination" | "source" | "relay", slug: string}} Subject */
@@ -15,8 +15,8 @@ import { hrefs } from "./router.js";
 /** @param {number | null} value @param {string} unit */
 export function amount(value, unit) {
   if (value === null || value === undefined || unit === "") return "";
-  if (unit === "share") return percent(value);
-  return unit === "s" ? seconds(value) : `${count(value)} ${unit}`;
+  if (unit === "share") return `${Math.round(value * 1000) / 10} %`;
+  return unit === "s" ? seconds(value) : plural(value, unit.replace(/s$/, ""));
 }
 
 /** @param {Subject} subject */

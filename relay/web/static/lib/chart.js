@@ -12,6 +12,7 @@ import { html, theme, useEffect, useLayoutEffect, useMemo, useRef, useState } fr
  * `times`: unix seconds, evenly spaced. "bars" stacks the lines, the first at the bottom. `label`: what the chart tells, in words.
  */
 
+const BAR_MAX_PX = 28;
 const CSS = "/ui/static/vendor/uplot.css";
 /** @type {Promise<typeof import("../vendor/uplot.mjs").default> | null} */
 let loading = null;
@@ -112,11 +113,10 @@ function stacked(lines) {
 function settings(code, { kind, lines, height, width, step, format, onSpot }) {
   const isBars = kind === "bars";
   const axis = { stroke: token("--ink-2"), font: `11px ${token("--font")}`, ticks: { show: false }, border: { show: false } };
-  const bars = code.paths.bars?.({ size: [0.72, 28], align: isBars ? 1 : 0, radius: 0.08 });
   /** @type {PlotSeries[]} */
   const series = lines.map((line) => {
     const colour = paint(line.tone);
-    if (isBars) return { label: line.label, fill: colour, stroke: colour, width: 0, paths: bars, points: { show: false } };
+    if (isBars) return { label: line.label, fill: colour, stroke: colour, width: 0, paths: (self, index) => bands(self, index, step), points: { show: false } };
     return { label: line.label, stroke: colour, width: 1.75, dash: line.dash, spanGaps: false, points: { show: true, size: 4, width: 0, fill: colour, filter: lonely } };
   });
   const row = token("--line");
@@ -136,8 +136,8 @@ function settings(code, { kind, lines, height, width, step, format, onSpot }) {
       y: { range: (_, __, high) => [0, nice(high)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 72, size: 26, values: (_, splits) => splits.map((at) => tick(at, step)) },
-      { ...axis, grid: { stroke: row, width: 1, dash: [2, 4] }, space: 44, size: 52, gap: 6, values: (_, splits) => splits.map((value) => format(value)) },
+      { ...axis, grid: { show: false }, space: 72, size: 24, values: (_, splits) => splits.map((at) => tick(at, step)) },
+      { ...axis, grid: { stroke: row, width: 1, dash: [2, 4] }, space: 34, size: 52, gap: 6, values: (_, splits) => splits.map((value) => format(value)) },
     ],
     series: [{}, ...(isBars ? series.reverse() : series)],
     hooks: {
@@ -150,6 +150,24 @@ function settings(code, { kind, lines, height, width, step, format, onSpot }) {
       ],
     },
   };
+}
+
+/** One layer of stacked bars, from the top of the layer below to its own. @param {UPlot} self @param {number} index @param {number} step seconds */
+function bands(self, index, step) {
+  const fill = new Path2D();
+  const tops = self.data[index];
+  const floors = self.data[index + 1] ?? [];
+  for (const [at, x] of self.data[0].entries()) {
+    const top = tops[at] ?? 0;
+    const floor = floors[at] ?? 0;
+    if (top <= floor) continue;
+    const left = Math.round(self.valToPos(x, "x", true));
+    const room = self.valToPos(x + step, "x", true) - left;
+    const width = Math.max(1, Math.round(Math.min(room * 0.76, BAR_MAX_PX * devicePixelRatio)));
+    const high = self.valToPos(top, "y", true);
+    fill.rect(left + Math.round((room - width) / 2), high, width, Math.max(1, self.valToPos(floor, "y", true) - high));
+  }
+  return { fill, stroke: null, clip: null, band: null, gaps: undefined, flags: 1 };
 }
 
 /** A round number above the largest value, so that the top line has a label. @param {number | null} high */

@@ -70,9 +70,9 @@ function hostOf(url) {
   return url.replace(/^https?:\/\//, "");
 }
 
-/** Which SDK a source most likely uses, from the libraries that were seen or from its name. @param {string[]} libraries @param {string} name */
-export function likelySdk(libraries, name) {
-  const text = `${libraries.join(" ")} ${name}`.toLowerCase();
+/** Which SDK a source most likely uses: by the library that most of its events name, else by its own name. @param {string} library "" when none was seen @param {string} name */
+export function likelySdk(library, name) {
+  const text = (library || name).toLowerCase();
   if (/swift|ios|iphone/.test(text)) return "swift";
   if (/python/.test(text)) return "python";
   if (/node/.test(text)) return "node";

@@ -24,7 +24,7 @@ export function Rules({ rules }) {
         <td class="num">${amount(rule.threshold, rule.unit) || html`<span class="muted">–</span>`}</td>
         <td class="num" title=${rule.min_events > 1 ? `with at least ${plural(rule.min_events, "event")}` : undefined}>${seconds(rule.window_m * 60)}${rule.min_events > 1 && html`<div class="muted small">from ${count(rule.min_events)} events</div>`}</td>
         <td class=${rule.backtest.count ? "" : "muted"}>${backtest(rule)}</td>
-        <td>${!rule.enabled ? html`<${Pill}>off</${Pill}>` : rule.firing ? html`<${Pill} tone=${isMuted(rule) ? "off" : "bad"}>${isMuted(rule) ? "muted" : "firing"}</${Pill}>` : html`<${Pill} tone="ok">quiet</${Pill}>`}</td></tr>`,
+        <td>${!rule.enabled ? html`<${Pill}>off</${Pill}>` : rule.firing ? html`<${Pill} tone=${isMuted(rule) ? "off" : "bad"}>${isMuted(rule) ? "muted" : "firing"}</${Pill}>` : html`<span class="muted">quiet</span>`}</td></tr>`,
     )}</tbody></table></div><p class="card-foot muted small">Change a rule, or add one, with <code>[[alerts.rule]]</code> in the configuration.</p></section>`;
 }
 

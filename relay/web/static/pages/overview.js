@@ -106,7 +106,7 @@ function Picture({ told, onChange }) {
   const left = sources.map((one) => ({ id: one.slug, rate: one.rate, tone: one.rate > 0.005 ? "accent" : "off", isDim: isDim(`s ${one.slug}`) }));
   const right = destinations.map((one) => ({ id: one.slug, rate: one.rate, tone: healthOf(one).tone, isDim: isDim(`d ${one.slug}`) }));
   return html`<section class="card" aria-label="Flow of events">
-    <div class="flow">
+    <div class="flowmap">
       <div class="flow-side left" role="table" aria-label="Sources">
         <div class="flow-head" role="row"><span class="cell c-name" role="columnheader">Sources</span><span class="cell c-spark" role="columnheader"><span class="sr-only">Shape</span></span><span class="cell c-rate" role="columnheader">events/s</span></div>
         <div class="flow-pad" role="presentation" style=${{ height: `${flowPad(sources.length + Number(more.left > 0), height)}px` }}></div>

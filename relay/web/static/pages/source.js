@@ -92,7 +92,7 @@ function Events({ source }) {
     <tbody>${source.events.map((each) => {
       const name = visible(each.name);
       const filter = `source:${source.slug} type:${each.type}${each.name && each.type === "track" ? ` event:${JSON.stringify(each.name)}` : ""}`;
-      return html`<tr key=${`${each.type} ${each.name}`}><td class="main wrap"><a class="strong name" href=${hrefs.live(filter)} title="See them live">${cut(name, 160) || html`<span class="muted">(no name)</span>`}</a></td><td class="muted">${each.type}</td>
+      return html`<tr key=${`${each.type} ${each.name}`}><td class="main wrap"><a class="strong name" href=${hrefs.live(filter)} title="See them live">${cut(name, 160) || `${each.type} calls`}</a></td><td class="muted">${each.type}</td>
         <td class="share"><span class="bar"><span class="bar-part accent" style=${{ width: `${(each.count / most) * 100}%` }}></span></span></td><td class="num strong">${count(each.count)}</td><td class="num muted"><${Time} at_s=${each.first_s} /></td><td class="num"><${Time} at_s=${each.last_s} /></td></tr>`;
     })}</tbody></table></div><p class="card-foot muted small">From the stored events of this period, at most the newest 20,000.</p></section>`;
 }
@@ -116,7 +116,7 @@ function Libraries({ source }) {
 
 /** @param {{source: Detail, sdk: string | undefined}} props */
 function Setup({ source, sdk }) {
-  const chosen = SDKS.find((each) => each.id === sdk) ?? SDKS.find((each) => each.id === likelySdk(source.libraries.map((each) => each.name), `${source.slug} ${source.name}`)) ?? SDKS[0];
+  const chosen = SDKS.find((each) => each.id === sdk) ?? SDKS.find((each) => each.id === likelySdk(source.libraries[0]?.name ?? "", `${source.slug} ${source.name}`)) ?? SDKS[0];
   const key = source.write_keys?.[0] ?? KEY;
   const text = chosen.text(key, source.tracking_url);
   const place = source.origin ? `${source.origin.file}:${source.origin.line}` : "";
