@@ -13,6 +13,9 @@ import { html, theme, useEffect, useLayoutEffect, useMemo, useRef, useState } fr
  */
 
 const BAR_MAX_PX = 28;
+const EMPTY_TOP = { bars: 4, lines: 1000 };
+/** Steps of an axis of counts: nobody sees half an event. */
+const WHOLE = Array.from({ length: 12 }, (_, power) => [1, 2, 5].map((each) => each * 10 ** power)).flat();
 const CSS = "/ui/static/vendor/uplot.css";
 /** @type {Promise<typeof import("../vendor/uplot.mjs").default> | null} */
 let loading = null;
@@ -50,6 +53,7 @@ export function Chart({ times, lines, kind, format, axisFormat, label, height = 
   const [code, setCode] = useState(/** @type {typeof import("../vendor/uplot.mjs").default | null} */ (null));
   const [isBroken, setBroken] = useState(false);
   const [spot, setSpot] = useState(/** @type {{index: number, left: number} | null} */ (null));
+  const isEmpty = !lines.some((line) => line.values.some((value) => value));
   const look = theme.value;
   const shape = lines.map((line) => line.label).join();
   const data = useMemo(() => /** @type {import("../vendor/uplot.mjs").default.AlignedData} */ ([times, ...(kind === "bars" ? stacked(lines) : lines.map((line) => line.values))]), [times, lines]);
@@ -75,6 +79,7 @@ export function Chart({ times, lines, kind, format, axisFormat, label, height = 
   return html`<figure class="chart">
     <div class="chart-box" ref=${box} role="img" aria-label=${label} style=${{ minHeight: `${height}px` }}></div>
     ${isBroken && html`<p class="chart-none muted small">The chart could not be loaded; the figures stand above.</p>`}
+    ${code && isEmpty && html`<p class="chart-none muted small" aria-hidden="true">Nothing in this period</p>`}
     ${spot && times[spot.index] !== undefined && html`<${Tip} spot=${spot} times=${times} lines=${lines} format=${format} width=${box.current?.clientWidth ?? 0} />`}
   </figure>`;
 }
@@ -133,11 +138,11 @@ function settings(code, { kind, lines, height, width, step, format, onSpot }) {
     },
     scales: {
       x: { range: (_, low, high) => [low, isBars ? high + step : high] },
-      y: { range: (_, __, high) => [0, nice(high)] },
+      y: { range: (_, __, high) => [0, high && high > 0 ? high * 1.08 : EMPTY_TOP[kind]] },
     },
     axes: [
       { ...axis, grid: { show: false }, space: 72, size: 24, values: (_, splits) => splits.map((at) => tick(at, step)) },
-      { ...axis, grid: { stroke: row, width: 1, dash: [2, 4] }, space: 34, size: 52, gap: 6, values: (_, splits) => splits.map((value) => format(value)) },
+      { ...axis, ...(isBars && { incrs: WHOLE }), grid: { stroke: row, width: 1, dash: [2, 4] }, space: 34, size: 52, gap: 6, values: (_, splits) => splits.map((value) => format(value)) },
     ],
     series: [{}, ...(isBars ? series.reverse() : series)],
     hooks: {
@@ -168,11 +173,6 @@ function bands(self, index, step) {
     fill.rect(left + Math.round((room - width) / 2), high, width, Math.max(1, self.valToPos(floor, "y", true) - high));
   }
   return { fill, stroke: null, clip: null, band: null, gaps: undefined, flags: 1 };
-}
-
-/** A round number above the largest value, so that the top line has a label. @param {number | null} high */
-function nice(high) {
-  return high && high > 0 ? high * 1.08 : 1;
 }
 
 /** Points without neighbours, which a line would not show. @param {UPlot} self @param {number} series @returns {number[]} */

@@ -140,6 +140,14 @@ export function cut(text, length) {
   return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
+/** With a capital at the beginning. @param {string} text */
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** What a period is called. @type {Record<string, string>} */
+export const PERIODS = { "1h": "last hour", "24h": "last 24 hours", "7d": "last 7 days", "30d": "last 30 days" };
+
 /** "1 event", "2 events". @param {number} number @param {string} noun @param {string} [plural] */
 export function plural(number, noun, plural = `${noun}s`) {
   return `${count(number)} ${number === 1 ? noun : plural}`;

@@ -13,7 +13,10 @@ export const SDKS = [
     where: "npm install @segment/analytics-next",
     text: (key, url) => `import { AnalyticsBrowser } from "@segment/analytics-next";
 
-const analytics = AnalyticsBrowser.load({ writeKey: ${quoted(key)}, cdnURL: ${quoted(url)} });
+const analytics = AnalyticsBrowser.load({
+  writeKey: ${quoted(key)},
+  cdnURL: ${quoted(url)},
+});
 
 analytics.page();
 analytics.track("Order Completed", { revenue: 39.95, currency: "EUR" });`,
@@ -24,9 +27,16 @@ analytics.track("Order Completed", { revenue: 39.95, currency: "EUR" });`,
     where: "npm install @segment/analytics-node",
     text: (key, url) => `import { Analytics } from "@segment/analytics-node";
 
-const analytics = new Analytics({ writeKey: ${quoted(key)}, host: ${quoted(url)} });
+const analytics = new Analytics({
+  writeKey: ${quoted(key)},
+  host: ${quoted(url)},
+});
 
-analytics.track({ userId: "user-1", event: "Order Completed", properties: { revenue: 39.95 } });
+analytics.track({
+  userId: "user-1",
+  event: "Order Completed",
+  properties: { revenue: 39.95 },
+});
 await analytics.closeAndFlush();`,
   },
   {

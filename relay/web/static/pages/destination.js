@@ -1,8 +1,7 @@
 // One destination: does it deliver, what fails and why, what waits, and how it is set up.
 import { path, post } from "../lib/api.js";
-import { compact, count, ms, percent, rate, seconds, visible } from "../lib/format.js";
+import { ago, compact, count, ms, percent, PERIODS, rate, seconds, sentence, visible } from "../lib/format.js";
 import { healthOf, toneOfShare, waits } from "../lib/health.js";
-import { ago } from "../lib/format.js";
 import { attempt, Dialog, Empty, Periods, Pill, Tabs, View } from "../lib/kit.js";
 import { usePoll } from "../lib/poll.js";
 import { hrefs, setQuery } from "../lib/router.js";
@@ -113,8 +112,8 @@ function Held({ to }) {
   return html`<div class="notice ${isUser ? "warn" : "bad"} held" role="status">
     <${Icon} name=${isUser ? "pause" : "warn"} />
     <div class="grow stack near">
-      <strong>${isUser ? "A person stopped deliveries" : to.state === "held" ? "relay stopped deliveries" : "The receiver does not answer; relay probes it"}${to.since ? html`<span class="muted nowrap"> ${ago(to.since)}</span>` : ""}</strong>
-      ${!isUser && trouble && html`<p>${to.hold_status ? `HTTP ${to.hold_status}: ` : ""}${visible(trouble.meaning)}. <span class="muted">${visible(trouble.advice)}</span></p>`}
+      <strong>${isUser ? "A person stopped deliveries" : to.state === "held" ? "relay stopped deliveries" : "The receiver does not answer; relay probes it"}${to.since ? html`<span class="muted nowrap"> · ${ago(to.since)}</span>` : ""}</strong>
+      ${!isUser && trouble && html`<p>${to.hold_status ? `HTTP ${to.hold_status}: ${visible(trouble.meaning)}` : sentence(visible(trouble.meaning))}. <span class="muted">${visible(trouble.advice)}</span></p>`}
       ${!isUser && to.sample && html`<p class="mono small wrap">${visible(to.sample).slice(0, 300)}</p>`}
       <p class="muted small">${to.pending ? `${count(to.pending)} events wait and will be sent after it goes on.` : "Events that come now wait; nothing is lost."}</p>
     </div></div>`;
@@ -126,9 +125,9 @@ function Figures({ to }) {
   const left = to.eta_s ? to.eta_s - Date.now() / 1000 : null;
   const ends = left === null ? (to.pending && !oldest ? "on its way" : to.pending ? (to.state === "running" ? "does not shrink now" : "waits for it to go on") : "nothing waits") : left < 5 ? "done in a moment" : `done in about ${seconds(Math.round(left))}`;
   return html`<${Stats} items=${[
-    { label: "Delivered", value: rate(to.rate), sub: `${compact(to.funnel.delivered)} in ${to.period}` },
+    { label: "Delivered", value: rate(to.rate), sub: `${compact(to.funnel.delivered)} in the ${PERIODS[to.period] ?? to.period}` },
     { label: "Success", value: percent(to.success), tone: to.success === null ? undefined : toneOfShare(to.success) === "ok" ? undefined : toneOfShare(to.success), sub: "of all attempts" },
-    { label: "p95", value: ms(to.p95_ms), sub: to.p50_ms === null ? "no attempt yet" : `p50 ${ms(to.p50_ms)}, p99 ${ms(to.p99_ms)}` },
+    { label: "p95", value: ms(to.p95_ms), sub: to.p50_ms === null ? "nothing delivered" : `p50 ${ms(to.p50_ms)}, p99 ${ms(to.p99_ms)}` },
     { label: "Backlog", value: compact(to.pending), sub: ends, title: count(to.pending) },
     { label: "Oldest waiting", value: oldest || "–", sub: to.retry ? `${compact(to.retry)} retrying` : to.parked ? `${compact(to.parked)} parked` : "none retrying" },
     { label: "Dead", value: compact(to.dead), tone: to.dead ? "bad" : undefined, sub: to.dead ? "can be sent again" : "none given up" },

@@ -1,7 +1,7 @@
 // The tab "Delivery": the funnel with its reasons, the charts, and what fails with samples of request and answer.
 import { path } from "../lib/api.js";
 import { Chart, Legend } from "../lib/chart.js";
-import { compact, count, lines, ms, percent, time, visible } from "../lib/format.js";
+import { compact, count, lines, ms, percent, PERIODS, time, visible } from "../lib/format.js";
 import { CopyButton, Empty, ErrorBox, Pill, Skeleton, Time } from "../lib/kit.js";
 import { usePoll } from "../lib/poll.js";
 import { hrefs, setQuery } from "../lib/router.js";
@@ -82,7 +82,7 @@ function Outcomes({ to }) {
       { label: "retrying", tone: "warn", value: compact(retried), title: "Attempts that failed and were put back" },
       { label: "failed", tone: "bad", value: compact(failed), title: "Given up or expired" },
     ]} /></div>
-    <div class="chart-pad"><${Chart} kind="bars" times=${times} format=${count} axisFormat=${compact} label=${`Outcomes in the last ${to.period}: ${count(delivered)} delivered, ${count(retried)} attempts to be retried, ${count(failed)} failed.`}
+    <div class="chart-pad"><${Chart} kind="bars" times=${times} format=${count} axisFormat=${compact} label=${`Outcomes in the ${PERIODS[to.period]}: ${count(delivered)} delivered, ${count(retried)} attempts to be retried, ${count(failed)} failed.`}
       lines=${useMemo(() => [{ label: "delivered", tone: "accent", values: values[0] }, { label: "retrying", tone: "warn", values: values[1] }, { label: "failed", tone: "bad", values: values[2] }], [values])} /></div></section>`;
 }
 
@@ -101,7 +101,7 @@ function Latency({ to }) {
       { label: "p95", tone: "accent", value: ms(to.p95_ms) },
       { label: "p99", tone: "off", value: ms(to.p99_ms) },
     ]} /></div>
-    <div class="chart-pad"><${Chart} kind="lines" times=${times} lines=${drawn} format=${ms} label=${`Time from receipt to delivery in the last ${to.period}: half within ${ms(to.p50_ms)}, 95 % within ${ms(to.p95_ms)}, 99 % within ${ms(to.p99_ms)}.`} /></div></section>`;
+    <div class="chart-pad"><${Chart} kind="lines" times=${times} lines=${drawn} format=${ms} label=${`Time from receipt to delivery in the ${PERIODS[to.period]}: half within ${ms(to.p50_ms)}, 95 % within ${ms(to.p95_ms)}, 99 % within ${ms(to.p99_ms)}.`} /></div></section>`;
 }
 
 /** @param {{to: Detail, code: string}} props */

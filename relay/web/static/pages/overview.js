@@ -1,9 +1,8 @@
 // Everything at a glance: what comes in, where it goes, and what a person should look at first.
-import { compact, count, percent, plural, rate, visible } from "../lib/format.js";
+import { ago, compact, count, percent, PERIODS, plural, rate, visible } from "../lib/format.js";
 import { FlowLines, flowHeight, flowPad } from "../lib/flow.js";
 import { healthOf, toneOfShare, waits } from "../lib/health.js";
 import { path, post } from "../lib/api.js";
-import { ago } from "../lib/format.js";
 import { attempt, Empty, Periods, Pill, View } from "../lib/kit.js";
 import { stats } from "../lib/live.js";
 import { usePoll } from "../lib/poll.js";
@@ -23,7 +22,6 @@ import { html, Icon, useState } from "../lib/ui.js";
 export const title = "Overview";
 const SIDE_MAX = 12;
 const SIDE_CUT = 10;
-const PERIOD_WORDS = { "1h": "last hour", "24h": "last 24 hours", "7d": "last 7 days", "30d": "last 30 days" };
 
 /** @param {{query: Record<string, string>}} props */
 export default function Page({ query }) {
@@ -56,14 +54,14 @@ function Beacon({ told }) {
   return html`<${Pill} tone=${tone}><span class="dot ${tone}"></span>${isBad ? "not healthy" : isWarned ? "needs attention" : "healthy"}</${Pill}>`;
 }
 
-/** @param {{told: Overview, period: keyof typeof PERIOD_WORDS, onChange: () => void}} props */
+/** @param {{told: Overview, period: string, onChange: () => void}} props */
 function Body({ told, period, onChange }) {
   if (!told.sources.length || !told.destinations.length) return html`<${Blank} told=${told} />`;
   const oldest = waits(told.oldest_s);
   const refused = told.sources.reduce((sum, one) => sum + one.rejected, 0);
   const accepted = told.sources.reduce((sum, one) => sum + one.accepted, 0);
   return html`<${Stats} items=${[
-      { label: "In", value: rate(told.in_rate), sub: `${compact(accepted)} in the ${PERIOD_WORDS[period] ?? period}`, title: `${count(accepted)} events` },
+      { label: "In", value: rate(told.in_rate), sub: `${compact(accepted)} in the ${PERIODS[period] ?? period}`, title: `${count(accepted)} events` },
       { label: "Out", value: rate(told.out_rate), sub: `to ${plural(told.destinations.filter((one) => one.enabled).length, "destination")}` },
       { label: "Oldest waiting", value: oldest || "–", sub: `${compact(told.destinations.reduce((sum, one) => sum + one.pending, 0))} events wait`, isQuiet: !oldest },
       { label: "Dead, 24 h", value: count(told.dead_24h), tone: told.dead_24h ? "bad" : undefined, sub: told.dead_24h ? "can be sent again" : "none given up" },

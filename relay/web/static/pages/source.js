@@ -1,7 +1,7 @@
 // One source: whether its events arrive, what is refused and why, what it sends, and how to set it up.
 import { path } from "../lib/api.js";
 import { Chart, Legend } from "../lib/chart.js";
-import { ago, compact, count, cut, fullTime, percent, rate, visible } from "../lib/format.js";
+import { ago, compact, count, cut, fullTime, percent, PERIODS, plural, rate, visible } from "../lib/format.js";
 import { likelySdk, SDKS } from "../lib/install.js";
 import { CopyButton, Empty, Kv, Periods, Pill, Segmented, Tabs, Time, View } from "../lib/kit.js";
 import { stats } from "../lib/live.js";
@@ -57,7 +57,7 @@ function Body({ source, period, query }) {
       { label: "Rejected", value: compact(source.rejected), tone: source.rejected ? "bad" : undefined, sub: "at the door" },
       { label: "Blocked", value: compact(source.blocked), tone: source.blocked ? "warn" : undefined, sub: "by plan or schema" },
       { label: "Duplicates", value: compact(source.duplicates), sub: "left out" },
-      { label: "Last event", value: source.last_event_s === null ? "never" : ago(source.last_event_s), title: fullTime(source.last_event_s), isQuiet: source.last_event_s === null, sub: `to ${source.destinations.length === 1 ? "1 destination" : `${source.destinations.length} destinations`}` },
+      { label: "Last event", value: source.last_event_s === null ? "never" : ago(source.last_event_s), title: fullTime(source.last_event_s), isQuiet: source.last_event_s === null, sub: source.destinations.length ? `to ${plural(source.destinations.length, "destination")}` : html`<span class="tone-warn">to no destination</span>` },
     ]} />
     <${Volume} source=${source} />
     <${Tabs} label="Parts of this source" tabs=${tabs} value=${tab} onChange=${(/** @type {string} */ id) => setQuery({ tab: id })}>
@@ -81,7 +81,7 @@ function Volume({ source }) {
   const times = useMemo(() => series.map((point) => point[0]), [last, source.period, series.length]);
   const drawn = useMemo(() => [{ label: "accepted", tone: "accent", values: series.map((point) => point[1]) }, { label: "rejected", tone: "bad", values: series.map((point) => point[2]) }], [series]);
   return html`<section class="card"><div class="card-head"><h2>Events</h2><${Legend} items=${[{ label: "accepted", tone: "accent", value: compact(source.accepted) }, { label: "rejected", tone: "bad", value: compact(source.rejected) }]} /></div>
-    <div class="chart-pad"><${Chart} kind="bars" height=${180} times=${times} lines=${drawn} format=${count} axisFormat=${compact} label=${`Events in the last ${source.period}: ${count(source.accepted)} accepted, ${count(source.rejected)} rejected.`} /></div></section>`;
+    <div class="chart-pad"><${Chart} kind="bars" height=${180} times=${times} lines=${drawn} format=${count} axisFormat=${compact} label=${`Events in the ${PERIODS[source.period]}: ${count(source.accepted)} accepted, ${count(source.rejected)} rejected.`} /></div></section>`;
 }
 
 /** @param {{source: Detail}} props */
