@@ -82,7 +82,7 @@ function List({ told, slug, choice, onDone, onMore }) {
       <a class="btn small" href=${urlOf("dead/export", { to: slug, code: choice.code, since_s: choice.since_s })} download="dead-${slug}.ndjson" title="All that match, one JSON object a line, with the event"><${Icon} name="down" size=${14} />Export NDJSON</a>
       <button type="button" class="btn small danger" disabled=${!chosen} onClick=${() => setOrder("discard")}><${Icon} name="trash" size=${14} />Discard</button>
     </div>`}
-    <div class="table-wrap"><table class="table letters"><thead><tr>${canAct && html`<th class="tight"><span class="sr-only">Chosen</span></th>`}<th>Event</th><th class="wide-only">Source</th><th>Code</th><th>Answer</th><th class="num">Attempts</th><th class="num">Given up</th><th class="tight"><span class="sr-only">Open</span></th></tr></thead>
+    <div class="table-wrap"><table class="table letters"><thead><tr>${canAct && html`<th class="tight"><span class="sr-only">Chosen</span></th>`}<th>Event</th><th class="wide-only">Source</th><th>Code</th>${canAct && html`<th>Answer</th>`}<th class="num">Attempts</th><th class="num">Given up</th><th class="tight"><span class="sr-only">Open</span></th></tr></thead>
       <tbody>${told.dead.map((letter) => {
         const id = `${letter.job}-${letter.id}-${letter.subscription_id}`;
         return html`<${Row} key=${id} letter=${letter} isPicked=${isAll || picked.has(letter.id)} isOpen=${open === id} onPick=${() => pick(letter.id)} onOpen=${() => setOpen(open === id ? "" : id)} />`;
@@ -107,7 +107,7 @@ function Row({ letter, isPicked, isOpen, onPick, onOpen }) {
       ${may("operator") && html`<td class="tight"><input type="checkbox" class="tick" checked=${isPicked} aria-label="Choose ${cut(name, 80)}" onChange=${onPick} /></td>`}
       <td class="main"><div class="letter-name"><a class="strong ellipsis name" href=${hrefs.event(`e${letter.id}`)}>${cut(name, 120)}</a>${letter.job && html`<${Pill} title="Of the replay ${letter.job}">replay</${Pill}>`}</div><div class="small muted mono ellipsis letter-id">${visible(letter.message_id)}</div></td>
       <td class="muted wide-only">${visible(letter.source)}</td><td><span class="row">${letter.status && String(letter.status) !== letter.code ? html`<span class="num">HTTP ${letter.status}</span>` : ""}<code>${visible(letter.code)}</code></span></td>
-      <td class="answer"><span class="mono small ellipsis">${answer ? cut(visible(answer), 140) : html`<span class="muted">–</span>`}</span></td>
+      ${may("operator") && html`<td class="answer"><span class="mono small ellipsis">${answer ? cut(visible(answer), 140) : html`<span class="muted">–</span>`}</span></td>`}
       <td class="num">${letter.attempts}</td><td class="num"><${Time} at_s=${letter.changed_s} text=${time(letter.changed_s)} /></td>
       <td class="tight"><button type="button" class="btn ghost icon small" aria-expanded=${isOpen} aria-label="Request and answer of ${cut(name, 80)}" onClick=${onOpen}><${Icon} name=${isOpen ? "down" : "right"} size=${14} /></button></td></tr>`,
     isOpen && html`<tr key="open" class="errors-open"><td colspan="8"><div class="cols-2 exchange"><${Part} title="Last request" text=${requestText(detail?.request)} /><${Part} title="Last answer" text=${responseText(detail?.response)} /></div></td></tr>`,

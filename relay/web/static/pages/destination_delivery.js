@@ -5,6 +5,7 @@ import { compact, count, lines, ms, percent, PERIODS, time, visible } from "../l
 import { CopyButton, Empty, ErrorBox, Pill, Skeleton, Time } from "../lib/kit.js";
 import { usePoll } from "../lib/poll.js";
 import { hrefs, setQuery } from "../lib/router.js";
+import { may } from "../lib/session.js";
 import { html, Icon, useMemo } from "../lib/ui.js";
 
 /** @typedef {import("./destination.js").Detail} Detail */
@@ -150,15 +151,16 @@ function Samples({ slug, code }) {
 function SampleItem({ sample, isFirst }) {
   return html`<li><details open=${isFirst}><summary class="row">
       <span class="num nowrap"><${Time} at_s=${sample.at_s} text=${time(sample.at_s)} /></span>
-      <a class="mono ellipsis" href=${hrefs.event(sample.event_id)} title="The whole way of this event">${visible(sample.message_id || sample.event_id)}</a>
+      <span class="mono ellipsis">${visible(sample.message_id || sample.event_id)}</span>
       <span class="grow"></span><span class="muted small nowrap">attempt ${sample.attempt}</span>${sample.status ? html`<span class="num strong nowrap">HTTP ${sample.status}</span>` : html`<code>${visible(sample.code)}</code>`}${sample.duration_ms !== null && html`<span class="num muted nowrap">${ms(sample.duration_ms)}</span>`}
     </summary>
-    <div class="cols-2 exchange"><${Side} title="Request" text=${requestText(sample.request)} none="What was sent is shown to operators only." /><${Side} title="Answer" text=${responseText(sample.response)} none="No answer came." /></div></details></li>`;
+    <p class="sample-more"><a class="row" href=${hrefs.event(sample.event_id)}>The whole way of this event<${Icon} name="right" size=${12} /></a></p>
+    <div class="cols-2 exchange"><${Side} title="Request" text=${requestText(sample.request)} note=${sample.request && !may("operator") ? "Its body is shown to operators." : ""} none="What was sent is shown to operators only." /><${Side} title="Answer" text=${responseText(sample.response)} none="No answer came." /></div></details></li>`;
 }
 
-/** @param {{title: string, text: string, none: string}} props */
-function Side({ title, text, none }) {
-  return html`<div class="stack near"><div class="row between"><h3>${title}</h3>${text && html`<${CopyButton} text=${text} label="Copy the ${title.toLowerCase()}" />`}</div>${text ? html`<pre class="code" tabindex="0">${lines(text)}</pre>` : html`<p class="muted small">${none}</p>`}</div>`;
+/** @param {{title: string, text: string, none: string, note?: string}} props */
+function Side({ title, text, none, note }) {
+  return html`<div class="stack near"><div class="row between"><h3>${title}</h3>${text && html`<${CopyButton} text=${text} label="Copy the ${title.toLowerCase()}" />`}</div>${text ? html`<pre class="code" tabindex="0">${lines(text)}</pre>` : html`<p class="muted small">${none}</p>`}${note && html`<p class="muted small">${note}</p>`}</div>`;
 }
 
 /** As on the wire; a JSON body is indented. @param {any} request */

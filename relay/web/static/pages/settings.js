@@ -122,7 +122,7 @@ function Account() {
   };
   return html`<section class="card narrow"><div class="card-head"><h2>Your session</h2></div><div class="card-body stack">
       <${Kv} items=${[["Signed in as", html`<strong>${visible(who.name)}</strong>`], ["Role", who.role], ["Ends", who.expires_s ? html`after ${seconds(Math.round(who.expires_s - who.now_s))} without use` : "–"]]} />
-      <p class="muted">${{ viewer: "You see everything but secrets, and change nothing.", operator: "You can hold, resume, replay and send again.", admin: "You can do everything." }[who.role]}</p>
+      <p class="muted">${{ viewer: "You see how everything is doing, and change nothing. The configuration, tokens and the audit log are for operators and admins.", operator: "You can hold, resume, replay and send again. The configuration and tokens are for admins.", admin: "You can do everything." }[who.role]}</p>
       <div class="row"><button type="button" class="btn danger" onClick=${() => setAsking(true)}><${Icon} name="leave" size=${14} />Sign out everywhere…</button></div></div>
     ${isAsking && html`<${Dialog} title="Sign out everywhere" onClose=${() => setAsking(false)} foot=${html`<button type="button" class="btn" onClick=${() => setAsking(false)}>Cancel</button><button type="button" class="btn danger" onClick=${leave}>Sign out everywhere</button>`}>
       <p>Every browser that is signed in as <strong>${visible(who.name)}</strong> is signed out, this one too. Tokens stay valid.</p></${Dialog}>`}</section>`;
