@@ -19,7 +19,7 @@ url = "https://example.com/alerts"`;
 export function Rules({ rules }) {
   return html`<section class="card"><div class="table-wrap"><table class="table"><thead><tr><th>Rule</th><th>About</th><th class="num">Threshold</th><th class="num">Window</th><th>Back-test</th><th>State</th></tr></thead>
     <tbody>${rules.map(
-      (rule) => html`<tr key=${rule.name} class=${rule.enabled ? "" : "is-off"}><td class="main"><span class="strong">${visible(rule.name)}</span><div class="muted small rule-help">${visible(rule.help)}</div></td>
+      (rule) => html`<tr key=${rule.name} class=${rule.enabled ? "" : "is-off"}><td class="lead"><span class="strong">${visible(rule.name)}</span><div class="muted small rule-help">${visible(rule.help)}</div></td>
         <td class="nowrap">${rule.subject ? visible(rule.subject) : html`<span class="muted">${rule.subject_kind === "relay" ? "relay itself" : `every ${rule.subject_kind}`}</span>`}</td>
         <td class="num">${amount(rule.threshold, rule.unit) || html`<span class="muted">–</span>`}</td>
         <td class="num" title=${rule.min_events > 1 ? `with at least ${plural(rule.min_events, "event")}` : undefined}>${seconds(rule.window_m * 60)}${rule.min_events > 1 && html`<div class="muted small">from ${count(rule.min_events)} events</div>`}</td>
@@ -46,7 +46,7 @@ export function Carriers({ carriers, onChange }) {
   }
   return html`<section class="card"><div class="card-head"><h2>Who is told</h2>${may("operator") && html`<button type="button" class="btn small" onClick=${() => test("")}><${Icon} name="send" size=${14} />Test all</button>`}</div>
     <div class="table-wrap"><table class="table"><thead><tr><th>Destination</th><th>Type</th><th>State</th>${may("operator") && html`<th class="tight"><span class="sr-only">Actions</span></th>`}</tr></thead>
-      <tbody>${carriers.map((each) => html`<tr key=${each.slug}><td class="main"><a class="strong name" href=${hrefs.destination(each.slug)}>${visible(each.slug)}</a></td><td class="muted">${each.type}</td><td><${Pill} tone=${STATES[each.state]?.tone ?? "off"}>${STATES[each.state]?.word ?? each.state}</${Pill}></td>
+      <tbody>${carriers.map((each) => html`<tr key=${each.slug}><td class="lead"><a class="strong name" href=${hrefs.destination(each.slug)}>${visible(each.slug)}</a></td><td class="muted">${each.type}</td><td><${Pill} tone=${STATES[each.state]?.tone ?? "off"}>${STATES[each.state]?.word ?? each.state}</${Pill}></td>
         ${may("operator") && html`<td class="tight"><button type="button" class="btn small" onClick=${() => test(each.slug)}>Send a test</button></td>`}</tr>`)}</tbody></table></div>
     ${sent && html`<p class="card-foot small" role="status">The test is on its way: <button type="button" class="link" onClick=${() => navigate(hrefs.event(sent))}>see how it arrives</button></p>`}</section>`;
 }

@@ -111,7 +111,7 @@ function Past({ alert, isOpen }) {
   const go = (/** @type {any} */ event) => !event.target.closest("a, button") && toggle();
   return [
     html`<tr key="row" class="click ${isOpen ? "is-open" : ""}" onClick=${go}><td class="tight"><button type="button" class="btn ghost icon small" aria-expanded=${isOpen} aria-label="More about this alert" onClick=${toggle}><${Icon} name=${isOpen ? "down" : "right"} size=${14} /></button></td>
-      <td class="main wrap"><span class="strong">${visible(alert.rule)}</span><div class="muted small wrap">${cut(visible(alert.text), 200)}</div></td><td><a href=${subjectHref(alert.subject)}>${visible(alert.subject.slug)}</a></td>
+      <td class="lead wrap"><span class="strong">${visible(alert.rule)}</span><div class="muted small wrap">${cut(visible(alert.text), 200)}</div></td><td><a href=${subjectHref(alert.subject)}>${visible(alert.subject.slug)}</a></td>
       <td class="num"><${Time} at_s=${alert.opened_s} text=${time(alert.opened_s)} /></td><td class="num" title="until ${fullTime(alert.resolved_s)}">${alert.resolved_s === null ? "–" : seconds(Math.round(alert.resolved_s - alert.opened_s))}${alert.muted_by && html`<div class="small muted">muted by ${visible(alert.muted_by)}</div>`}</td>
       <td>${alert.deliveries.length ? html`<span class="row flow-wrap">${alert.deliveries.map((each) => html`<span key=${each.destination} class="row small"><${State} state=${each.state} text=${visible(each.destination)} /></span>`)}</span>` : html`<span class="muted">–</span>`}</td></tr>`,
     isOpen && html`<tr key="open" class="errors-open"><td colspan="6"><${Facts} alert=${alert} /></td></tr>`,

@@ -71,7 +71,7 @@ function List({ told, slug, choice, onDone, onMore }) {
     setPicked(new Set());
     onDone();
   };
-  return html`${canAct &&
+  return html`<div>${canAct &&
     html`<div class="bulk" role="toolbar" aria-label="What to do with the chosen ones">
       <label class="check"><input type="checkbox" checked=${isAll || isPage} ref=${mixed(!isAll && picked.size > 0 && !isPage)} aria-label="All that are listed" onChange=${() => (setAll(false), setPicked(isPage || isAll ? new Set() : new Set(ids)))} />
         <span aria-live="polite">${chosen ? `${count(chosen)} chosen` : `${count(told.total)} in all`}</span></label>
@@ -88,7 +88,7 @@ function List({ told, slug, choice, onDone, onMore }) {
         return html`<${Row} key=${id} letter=${letter} isPicked=${isAll || picked.has(letter.id)} isOpen=${open === id} onPick=${() => pick(letter.id)} onOpen=${() => setOpen(open === id ? "" : id)} />`;
       })}</tbody></table></div>
     <div class="card-foot row between"><span class="muted small">${compact(told.dead.length)} of ${compact(told.total)} shown, the oldest first</span>${onMore && html`<button type="button" class="btn small" onClick=${onMore}>Show more</button>`}</div>
-    ${order && html`<${OrderDialog} order=${order} slug=${slug} total=${chosen} choice=${isAll ? choice : { ids: [...picked] }} onClose=${() => setOrder("")} onDone=${finish} />`}`;
+    ${order && html`<${OrderDialog} order=${order} slug=${slug} total=${chosen} choice=${isAll ? choice : { ids: [...picked] }} onClose=${() => setOrder("")} onDone=${finish} />`}</div>`;
 }
 
 /** The state of a checkbox that is neither on nor off. @param {boolean} isMixed */
@@ -105,7 +105,7 @@ function Row({ letter, isPicked, isOpen, onPick, onOpen }) {
   return [
     html`<tr key="row" class="click ${isOpen ? "is-open" : ""}" onClick=${go}>
       ${may("operator") && html`<td class="tight"><input type="checkbox" class="tick" checked=${isPicked} aria-label="Choose ${cut(name, 80)}" onChange=${onPick} /></td>`}
-      <td class="main"><div class="letter-name"><a class="strong ellipsis name" href=${hrefs.event(`e${letter.id}`)}>${cut(name, 120)}</a>${letter.job && html`<${Pill} title="Of the replay ${letter.job}">replay</${Pill}>`}</div><div class="small muted mono ellipsis letter-id">${visible(letter.message_id)}</div></td>
+      <td class="lead"><div class="letter-name"><a class="strong ellipsis name" href=${hrefs.event(`e${letter.id}`)}>${cut(name, 120)}</a>${letter.job && html`<${Pill} title="Of the replay ${letter.job}">replay</${Pill}>`}</div><div class="small muted mono ellipsis letter-id">${visible(letter.message_id)}</div></td>
       <td class="muted wide-only">${visible(letter.source)}</td><td><span class="row">${letter.status && String(letter.status) !== letter.code ? html`<span class="num">HTTP ${letter.status}</span>` : ""}<code>${visible(letter.code)}</code></span></td>
       ${may("operator") && html`<td class="answer"><span class="mono small ellipsis">${answer ? cut(visible(answer), 140) : html`<span class="muted">–</span>`}</span></td>`}
       <td class="num">${letter.attempts}</td><td class="num"><${Time} at_s=${letter.changed_s} text=${time(letter.changed_s)} /></td>

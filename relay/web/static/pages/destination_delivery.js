@@ -125,7 +125,7 @@ function ErrorRows({ to, trouble, isOpen }) {
   return [
     html`<tr key="row" class="click ${isOpen ? "is-open" : ""}" onClick=${go}>
       <td class="tight"><button type="button" class="btn ghost icon small" aria-expanded=${isOpen} aria-label="Samples of ${name}" onClick=${toggle}><${Icon} name=${isOpen ? "down" : "right"} size=${14} /></button></td>
-      <td class="main"><span class="mono strong">${visible(name)}</span> <span class="muted">${visible(trouble.meaning)}</span></td>
+      <td class="lead"><span class="mono strong">${visible(name)}</span> <span class="muted">${visible(trouble.meaning)}</span></td>
       <td><${Pill} tone=${STATE_TONES[trouble.state] ?? "off"}>${trouble.state}</${Pill}></td><td class="num strong">${count(trouble.count)}</td>
       <td class="num muted"><${Time} at_s=${trouble.first_s} text=${time(trouble.first_s)} /></td><td class="num"><${Time} at_s=${trouble.last_s} /></td></tr>`,
     isOpen &&

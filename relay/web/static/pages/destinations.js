@@ -69,7 +69,7 @@ function Row({ to, onChange }) {
   ];
   const go = (/** @type {any} */ event) => !event.target.closest("a, button, [role=menu]") && navigate(href);
   return html`<tr class="click" onClick=${go}>
-    <td class="main"><a class="strong name" href=${href}>${visible(to.name)}</a><div class="small muted">${to.definition?.name ?? to.type}${to.name.toLowerCase() === to.slug ? "" : ` · ${to.slug}`}</div></td>
+    <td class="lead"><a class="strong name" href=${href}>${visible(to.name)}</a><div class="small muted">${to.definition?.name ?? to.type}${to.name.toLowerCase() === to.slug ? "" : ` · ${to.slug}`}</div></td>
     <td><${Pill} tone=${health.tone} title=${health.text}><${Icon} name=${health.icon} size=${11} />${health.word}</${Pill}>${to.hold_code && to.held_by !== "user" && html`<div class="small muted">${to.hold_status ? `HTTP ${to.hold_status} ` : ""}${visible(to.hold_code)}</div>`}</td>
     <td class="muted small wide-only" title=${to.sources.join(", ")}>${to.sources.length > 3 ? plural(to.sources.length, "source") : to.sources.map(visible).join(", ")}</td>
     <td class="tight"><${Spark} values=${to.spark} width=${84} tone=${health.tone === "ok" ? "accent" : health.tone} /></td>

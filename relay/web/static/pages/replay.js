@@ -85,7 +85,7 @@ export function ReplayDialog({ to, onClose, onDone }) {
   const canStart = answer !== null && answer.count > 0 && !isBusy && (!needsTyping(answer.count) || isSure);
   return html`<${Dialog} title="Replay to ${visible(to.name)}" onClose=${onClose} foot=${html`<button type="button" class="btn" onClick=${onClose}>Cancel</button>
       <button type="button" class="btn primary" disabled=${!canStart} onClick=${start}>${answer?.count ? `Send ${plural(answer.count, "event")}` : "Send"}</button>`}>
-    <div class="field"><span class="strong" id="replay-kind">What</span><div><${Segmented} label="What" options=${KINDS} value=${kind} onChange=${setKind} /></div>
+    <div class="field"><span class="strong">What</span><div><${Segmented} label="What" options=${KINDS} value=${kind} onChange=${setKind} /></div>
       <p class="hint">${isReplay ? "Stored events go through the present mapping again and are marked as replayed. Message ids stay." : "Only what this destination gave up, by the time at which it was given up."}</p></div>
     <div class="field"><span class="strong">Received in the last</span><div><${Segmented} label="Time range" options=${SPANS} value=${span} onChange=${setSpan} /></div></div>
     ${span === "custom" &&

@@ -74,7 +74,7 @@ function Configuration({ told, query }) {
 function Row({ one }) {
   const value = text(one.value);
   const isSet = one.origin !== "default";
-  return html`<tr><td class="main"><span class="mono strong">${one.name}</span><div class="muted small setting-help">${visible(one.help)}</div></td>
+  return html`<tr><td class="lead"><span class="mono strong">${one.name}</span><div class="muted small setting-help">${visible(one.help)}</div></td>
     <td class="setting-value wrap">${value === "" ? html`<span class="muted">not set</span>` : html`<span class="mono" title=${one.secret ? "Secret: relay never shows it" : undefined}>${lines(value)}</span>${one.unit && html` <span class="muted small">${one.unit}${one.unit === "bytes" && Number(one.value) >= 1024 ? `, ${bytes(Number(one.value))}` : ""}</span>`}`}${isSet && !one.secret && text(one.default) !== value && html`<div class="muted small">default ${text(one.default) || "not set"}</div>`}</td>
     <td class="origin wrap">${isSet ? html`<${Pill} tone="accent">${visible(one.origin)}</${Pill}>` : html`<span class="muted">default</span>`}</td></tr>`;
 }

@@ -92,7 +92,7 @@ function Events({ source }) {
     <tbody>${source.events.map((each) => {
       const name = visible(each.name);
       const filter = `source:${source.slug} type:${each.type}${each.name && each.type === "track" ? ` event:${JSON.stringify(each.name)}` : ""}`;
-      return html`<tr key=${`${each.type} ${each.name}`}><td class="main wrap"><a class="strong name" href=${hrefs.live(filter)} title="See them live">${cut(name, 160) || `${each.type} calls`}</a></td><td class="muted">${each.type}</td>
+      return html`<tr key=${`${each.type} ${each.name}`}><td class="lead wrap"><a class="strong name" href=${hrefs.live(filter)} title="See them live">${cut(name, 160) || `${each.type} calls`}</a></td><td class="muted">${each.type}</td>
         <td class="share"><span class="bar"><span class="bar-part accent" style=${{ width: `${(each.count / most) * 100}%` }}></span></span></td><td class="num strong">${count(each.count)}</td><td class="num muted"><${Time} at_s=${each.first_s} /></td><td class="num"><${Time} at_s=${each.last_s} /></td></tr>`;
     })}</tbody></table></div><p class="card-foot muted small">From the stored events of this period, at most the newest 20,000.</p></section>`;
 }
@@ -111,7 +111,7 @@ function Codes({ source }) {
 function Libraries({ source }) {
   if (!source.libraries.length) return html`<section class="card"><${Empty} icon="info" title="No SDK was seen in this period"><p>Events name their SDK in <code>context.library</code>.</p></${Empty}></section>`;
   return html`<section class="card"><div class="table-wrap"><table class="table"><thead><tr><th>SDK</th><th>Version</th><th class="num">Events</th><th class="num">Last</th></tr></thead>
-    <tbody>${source.libraries.map((each) => html`<tr key=${`${each.name} ${each.version}`}><td class="main strong wrap name">${cut(visible(each.name), 120)}</td><td class="mono">${cut(visible(each.version), 60)}</td><td class="num">${count(each.count)}</td><td class="num"><${Time} at_s=${each.last_s} /></td></tr>`)}</tbody></table></div></section>`;
+    <tbody>${source.libraries.map((each) => html`<tr key=${`${each.name} ${each.version}`}><td class="lead strong wrap name">${cut(visible(each.name), 120)}</td><td class="mono">${cut(visible(each.version), 60)}</td><td class="num">${count(each.count)}</td><td class="num"><${Time} at_s=${each.last_s} /></td></tr>`)}</tbody></table></div></section>`;
 }
 
 /** @param {{source: Detail, sdk: string | undefined}} props */

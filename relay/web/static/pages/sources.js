@@ -57,7 +57,7 @@ function Row({ source, hasKeys }) {
   const [key] = source.write_keys ?? [];
   const go = (/** @type {any} */ event) => !event.target.closest("a, button") && navigate(href);
   return html`<tr class="click" onClick=${go}>
-    <td class="main"><a class="strong name" href=${href}>${visible(source.name)}</a><div class="small muted">${source.slug}</div></td>
+    <td class="lead"><a class="strong name" href=${href}>${visible(source.name)}</a><div class="small muted">${source.slug}</div></td>
     <td><${Pill} tone=${flow.tone} title=${flow.text}><${Icon} name=${flow.icon} size=${11} />${flow.word}</${Pill}></td>
     ${hasKeys && html`<td>${key ? html`<span class="row key"><code>${visible(key)}</code><${CopyButton} text=${key} label="Copy the write key of ${visible(source.name)}" what="Write key copied" />${(source.write_keys?.length ?? 0) > 1 && html`<span class="muted small">and ${(source.write_keys?.length ?? 1) - 1} more</span>`}</span>` : html`<span class="muted">none</span>`}</td>`}
     <td class="tight"><${Spark} values=${source.spark} width=${84} /></td>
