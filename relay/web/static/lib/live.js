@@ -8,7 +8,7 @@ import { signal } from "../vendor/signals.mjs";
  *   to: Record<string, string>, fields?: Record<string, unknown>}} Row
  * @typedef {{event_id: string} & Partial<Row>} Patch
  * @typedef {{rate: number, backlog: number, oldest_s: number | null, retry: number, dead: number, state: string, success: number | null}} DestStats
- * @typedef {{at: string, in_rate: number, sources: Record<string, number>, dest: Record<string, DestStats>, alerts?: number}} Stats
+ * @typedef {{at: string, window_s?: number, in_rate: number, sources: Record<string, number>, dest: Record<string, DestStats>, alerts?: number}} Stats
  * @typedef {{onSnapshot: (rows: Row[], gap: boolean, resumed: boolean) => void, onRows: (rows: Row[]) => void,
  *   onPatch: (rows: Patch[]) => void, onDrops?: (drops: {slow_client: number, rate_limited: number, total: number}) => void,
  *   onPaused?: (waiting: number) => void, onError?: (error: {code: string, text: string, at?: number}) => void}} Listener

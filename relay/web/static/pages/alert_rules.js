@@ -13,7 +13,7 @@ type = "webhook"
 sources = ["relay"]
 
 [destination.settings]
-url = "https://example.com/alerts"`;
+url = "\${ALERTS_URL}"`;
 
 /** @param {{rules: import("../lib/alerting.js").Rule[]}} props */
 export function Rules({ rules }) {

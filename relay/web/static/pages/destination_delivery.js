@@ -6,7 +6,7 @@ import { CopyButton, Empty, ErrorBox, Pill, Skeleton, Time } from "../lib/kit.js
 import { usePoll } from "../lib/poll.js";
 import { hrefs, setQuery } from "../lib/router.js";
 import { may } from "../lib/session.js";
-import { html, Icon, useMemo } from "../lib/ui.js";
+import { html, Icon, useMemo, useRef, useState } from "../lib/ui.js";
 
 /** @typedef {import("./destination.js").Detail} Detail */
 /** @typedef {import("./destination.js").Trouble} Trouble */
@@ -105,6 +105,11 @@ function Latency({ to }) {
     <div class="chart-pad"><${Chart} kind="lines" times=${times} lines=${drawn} format=${ms} label=${`Time from receipt to delivery in the ${PERIODS[to.period]}: half within ${ms(to.p50_ms)}, 95 % within ${ms(to.p95_ms)}, 99 % within ${ms(to.p99_ms)}.`} /></div></section>`;
 }
 
+/** In an order that stays while somebody reads. @param {Trouble[]} errors */
+function byCount(errors) {
+  return [...errors].sort((one, other) => other.count - one.count || one.code.localeCompare(other.code));
+}
+
 /** @param {{to: Detail, code: string}} props */
 function Errors({ to, code }) {
   const isOther = code !== "" && !to.errors.some((each) => each.code === code);
@@ -112,7 +117,7 @@ function Errors({ to, code }) {
     ${to.errors.length === 0 && !isOther && html`<${Empty} icon="check" title="Nothing failed in this period"><p>When an attempt fails, it is shown here by its code, with samples of what was sent and what came back.</p></${Empty}>`}
     ${to.errors.length > 0 &&
     html`<div class="table-wrap"><table class="table errors"><thead><tr><th class="tight"><span class="sr-only">Open</span></th><th>Error</th><th>State</th><th class="num">Attempts</th><th class="num">First</th><th class="num">Last</th></tr></thead>
-      <tbody>${to.errors.map((each) => html`<${ErrorRows} key=${each.code} to=${to} trouble=${each} isOpen=${each.code === code} />`)}</tbody></table></div>`}
+      <tbody>${byCount(to.errors).map((each) => html`<${ErrorRows} key=${each.code} to=${to} trouble=${each} isOpen=${each.code === code} />`)}</tbody></table></div>`}
     ${isOther && html`<div class="card-body stack"><div class="row"><strong>Samples of <code>${visible(code)}</code></strong><span class="grow"></span><button type="button" class="btn small" onClick=${() => setQuery({ code: null })}>Close</button></div><${Samples} slug=${to.slug} code=${code} /></div>`}
   </section>`;
 }
@@ -139,17 +144,25 @@ function ErrorRows({ to, trouble, isOpen }) {
 /** @param {{slug: string, code: string}} props */
 function Samples({ slug, code }) {
   const poll = usePoll(`${path("destinations", slug)}/samples`, { query: { code }, everyMs: 10_000 });
+  const first = useRef("");
   if (poll.error && !poll.data) return html`<${ErrorBox} error=${poll.error} onRetry=${poll.reload} />`;
   if (!poll.data) return poll.isSlow ? html`<${Skeleton} rows=${3} />` : null;
   /** @type {Sample[]} */
   const samples = poll.data.samples;
+  first.current ||= samples.length ? keyOf(samples[0]) : "";
   if (!samples.length) return html`<p class="muted">No sample is kept of this code.</p>`;
-  return html`<ul class="samples">${samples.map((each, index) => html`<${SampleItem} key=${`${each.event_id}-${each.attempt}-${each.at_s}`} sample=${each} isFirst=${index === 0} />`)}</ul>`;
+  return html`<ul class="samples">${samples.map((each) => html`<${SampleItem} key=${keyOf(each)} sample=${each} isFirst=${keyOf(each) === first.current} />`)}</ul>`;
 }
 
-/** @param {{sample: Sample, isFirst: boolean}} props */
+/** @param {Sample} sample */
+function keyOf(sample) {
+  return `${sample.event_id}-${sample.attempt}-${sample.at_s}`;
+}
+
+/** The one that was the newest at first is open; what comes later changes nothing that somebody reads. @param {{sample: Sample, isFirst: boolean}} props */
 function SampleItem({ sample, isFirst }) {
-  return html`<li><details open=${isFirst}><summary class="row">
+  const [isOpen, setOpen] = useState(isFirst);
+  return html`<li><details open=${isOpen} onToggle=${(/** @type {any} */ event) => setOpen(event.currentTarget.open)}><summary class="row">
       <span class="num nowrap"><${Time} at_s=${sample.at_s} text=${time(sample.at_s)} /></span>
       <span class="mono ellipsis">${visible(sample.message_id || sample.event_id)}</span>
       <span class="grow"></span><span class="muted small nowrap">attempt ${sample.attempt}</span>${sample.status ? html`<span class="num strong nowrap">HTTP ${sample.status}</span>` : html`<code>${visible(sample.code)}</code>`}${sample.duration_ms !== null && html`<span class="num muted nowrap">${ms(sample.duration_ms)}</span>`}

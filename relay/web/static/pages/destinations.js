@@ -42,7 +42,7 @@ function List({ all, show, q, onChange }) {
   const found = all.filter((to) => isMeant(to, show, q));
   if (!all.length) {
     return html`<section class="card"><${Empty} icon="destinations" title="No destination yet"><p>Add one to the configuration, then reload with <code>relay reload</code>.</p>
-      <pre class="code">${'[[destination]]\nslug = "backend"\ntype = "webhook"\nsources = ["web"]\n\n[destination.settings]\nurl = "https://example.com/events"'}</pre></${Empty}></section>`;
+      <pre class="code">${'[[destination]]\nslug = "backend"\ntype = "webhook"\nsources = ["web"]\n\n[destination.settings]\nurl = "${EVENTS_URL}"'}</pre></${Empty}></section>`;
   }
   if (!found.length) {
     return html`<section class="card"><${Empty} icon="check" title=${show === "trouble" && !q ? "No destination is in trouble" : "No destination matches"}><button type="button" class="btn" onClick=${() => setQuery({ q: null, show: null })}>Show all ${all.length}</button></${Empty}></section>`;

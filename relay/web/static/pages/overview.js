@@ -37,7 +37,7 @@ export default function Page({ query }) {
 /** The polled answer with the newest rates of the socket, which come every second. @param {Overview} told @returns {Overview} */
 function fresh(told) {
   const now = stats.value;
-  if (!now) return told;
+  if (!now?.window_s) return told;
   return {
     ...told,
     in_rate: now.in_rate,
@@ -147,7 +147,7 @@ function Target({ to, onChange }) {
 function Blank({ told }) {
   const what = told.sources.length ? "destination" : "source";
   const text = told.sources.length
-    ? `[[destination]]\nslug = "backend"\ntype = "webhook"\nsources = ["${told.sources[0].slug}"]\n\n[destination.settings]\nurl = "https://example.com/events"`
+    ? `[[destination]]\nslug = "backend"\ntype = "webhook"\nsources = ["${told.sources[0].slug}"]\n\n[destination.settings]\nurl = "\${EVENTS_URL}"`
     : '[[source]]\nslug = "web"\nname = "Website"\nwrite_key = "wk_web"';
   return html`<section class="card"><${Empty} icon=${`${what}s`} title="No ${what} yet"><p>Add one to the configuration, then reload with <code>relay reload</code> or SIGHUP.</p><pre class="code">${text}</pre></${Empty}></section>`;
 }
