@@ -72,9 +72,9 @@ class Rates:
 
 def _flows(source_id: str, destination_id: str, stage: str) -> tuple[Flow, ...]:
     if not destination_id:
-        if stage == "ingest":
-            return ()
-        return (("in", source_id),) if stage == "source" else (("in", source_id), ("blocked", source_id))
+        if stage in _DOORS:
+            return (("in", source_id), ("blocked", source_id))
+        return (("in", source_id),) if stage == "source" else ()
     if stage == Door.DELIVERED:
         return (("out", destination_id), ("left", destination_id))
     return (("left", destination_id),) if stage in _DOORS else ()

@@ -179,7 +179,7 @@ def success(counts: Counts) -> float | None:
 def source_counts(counts: Counts) -> dict[str, int]:
     """`accepted rejected blocked duplicates`: what came in and passed, what ingest refused, what the source side stopped, what came twice."""
     refused = counts.by_code(REFUSED)
-    blocked = sum(count for (stage, _), count in counts.totals.items() if stage not in (REFUSED, PASSED))
+    blocked = sum(counts.total(door) for door in Door)
     return {
         "accepted": counts.total(PASSED),
         "rejected": sum(count for code, count in refused.items() if code not in (DUPLICATE, SUPPRESSED)),

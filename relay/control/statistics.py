@@ -30,6 +30,8 @@ SEEN_NEWEST: Final = 20_000
 SEEN_FRESH_S: Final = 30.0
 SEEN_MAX: Final = 200
 """Event names and library versions that are listed at most, the most frequent first."""
+STORED: Final = frozenset((PASSED, *(door.value for door in Door)))
+"""Stages of events that became part of the log."""
 ATTEMPT_MS: Final = 100.0
 """How long an attempt takes while nothing is known about the destination."""
 
@@ -115,7 +117,6 @@ class Statistics:
         counts, seen = figures.source(one.source_id), await self._seen_of(one.source_id, figures)
         url = self._tracking_url()
         key = one.write_keys[0] if one.write_keys and keys_shown else "WRITE_KEY"
-        not_passed = {stage for stage, _ in counts.totals if stage != PASSED}
         return (
             _setup(one, keys_shown)
             | await self._source(one, figures, self._measure.rates.now())
@@ -123,7 +124,7 @@ class Statistics:
                 "period": figures.period.name,
                 "destinations": [to.destination.slug for to in self._current.compiled.destinations.values() if one.source_id in to.source_ids],
                 "series": figures.points(counts.line(PASSED), counts.line(REFUSED)),
-                "codes": coded(counts.by_code(*not_passed)),
+                "codes": coded(counts.by_code(REFUSED, *Door)),
                 "events": _events(seen),
                 "libraries": _libraries(seen),
                 "tracking_url": url,
@@ -217,7 +218,7 @@ class Statistics:
             return last_s
         for name in ("1h", "24h", "30d"):
             seen = (await self.figures(name)).source(source_id).seen
-            minutes = [last for (stage, _), (_, last) in seen.items() if stage != REFUSED]
+            minutes = [last for (stage, _), (_, last) in seen.items() if stage in STORED]
             if minutes:
                 return max(minutes) * 60.0
         return None

@@ -175,7 +175,7 @@ class Metrics:
         doors: dict[str, dict[Labels, int]] = {door: {} for door in DOORS}
         for (source_id, destination_id, stage, code, _), n in self._totals.counts.items():
             source = self._slug(source_id)
-            if stage == "ingest":
+            if stage == "ingest" and code != "duplicate":  # those are in relay_events_deduplicated_total
                 _add(rejected, (source, code), n)
             elif stage == "source":
                 _add(received, (source, code), n)

@@ -94,6 +94,7 @@ def test_drops_on_purpose_and_losses_are_different_metrics() -> None:
             TallyKey(1, "src1", "", "source", "track", True): 8,
             TallyKey(1, "src1", "", "blocked", "plan", True): 2,
             TallyKey(1, "src1", "", "ingest", "event_too_large", True): 3,
+            TallyKey(1, "src1", "", "ingest", "duplicate", False): 4,
             TallyKey(1, "src1", "d1", "delivered", "delivered", True): 5,
             TallyKey(2, "src1", "d1", "delivered", "delivered", False): 1,
             TallyKey(1, "src1", "d1", "filtered", "NO_MATCHING_MAPPING", False): 6,
@@ -106,6 +107,7 @@ def test_drops_on_purpose_and_losses_are_different_metrics() -> None:
     assert told["relay_events_received_total", ("web", "track")] == 8
     assert told["relay_events_blocked_total", ("plan", "web")] == 2
     assert told["relay_events_rejected_total", ("event_too_large", "web")] == 3
+    assert ("relay_events_rejected_total", ("duplicate", "web")) not in told
     assert told["relay_entries_blocked_total", ("plan", "orders")] == 1
     assert told["relay_entries_delivered_total", ("orders",)] == 6
     assert told["relay_entries_filtered_total", ("NO_MATCHING_MAPPING", "orders")] == 6
