@@ -146,7 +146,8 @@ class Live:
         for one in settlements:
             if one.outcomes:
                 states = {outcome.subscription_id: str(outcome.result) for outcome in one.outcomes}
-                self._change(one.seq, slug, self._combined(one.seq, slug, states, one.row))
+                for seq in one.seqs:
+                    self._change(seq, slug, self._combined(seq, slug, states, one.row))
 
     def changed(self, consumer: str, changed: Changed) -> None:
         """What a person or the upkeep did to entries, after the commit; a replay's own entries change no row."""

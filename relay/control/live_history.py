@@ -134,5 +134,6 @@ class Journal:
                 for attempt in reversed(attempts):
                     self._reached_s = min(self._reached_s, attempt.at_s)
                     if attempt.result not in (RETRY, "hold"):
-                        self.results.setdefault((attempt.seq, name), attempt.result)
+                        for seq in attempt.seqs:
+                            self.results.setdefault((seq, name), attempt.result)
         return True

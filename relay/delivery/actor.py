@@ -5,7 +5,7 @@ waits for another destination. The algorithm is the outbox page's sections 5 and
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 
 from relay.base.chance import Chance
@@ -34,7 +34,12 @@ from relay.pipeline.destination_side import destination_side
 CHUNK = 500
 SETTLE_S = 30.0
 TICK_S = 1.0
+HELD_WINDOW = 32
+"""Most items in memory while the gate is shut: enough for every probe to be another one."""
 NO_MAPPING = Drop("trigger", "NO_MATCHING_MAPPING")
+Members = list[tuple[Item | None, Unit]]
+"""What one attempt carries. Without an item: a *loose* unit, the only one of its event, in a batch of a destination without lanes.
+Nothing needs to know it by itself while all goes well, so a batch of them is settled as ranges; `_tie` makes the items when something does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +61,14 @@ class Actor:
         """Takes over the live consumer, which was opened after the predecessor's last attempt. `run` does the rest."""
         self.destination = destination
         self._model = model = destination.destination
+        self._flight_name = f"attempt:{model.slug}"
         self._means = means
         self._clock = clock = means.clock
         limit = 1 if means.sink is not None or model.order == "strict" else model.concurrency
         self._board = Board(model, clock, keyless=means.sink is not None, limit=limit)
-        self._batches: Batches[Item] = Batches()
+        self._batches: Batches[Item | None] = Batches()
+        self._loose = 0
+        """Loose units in batches and in flight."""
         self._pace = Throttle(model.rate_per_s)
         self.gate = Gate(limit, live.cursor.state, now_s=clock.now(), draw=means.chance.draw)
         if settings_changed:
@@ -71,13 +79,15 @@ class Actor:
         largest = max((subscription.action.batch_size for subscription in destination.subscriptions), default=1)
         self._window = max(256, min(2_000, 2 * limit * largest))
         """Most items in memory."""
-        self._flights: set[asyncio.Task[None]] = set()
+        self._flights: dict[asyncio.Task[None], Members] = {}
+        self._doors: dict[Drop, tuple[Outcome, ...]] = {}
         self._wake = asyncio.Event()
         self._stopping = False
         self._error: BaseException | None = None
         """What broke in a task of this actor; ends the loop."""
         self._ticked_s = 0.0
         self.add_stream(live)
+        self._live = self._board.streams[live.name]
         means.feed.watch(self._wake)
 
     # life
@@ -157,6 +167,9 @@ class Actor:
         for seq, subscription_id in changed.due:
             if item := self._board.rows.get((stream.name, seq, subscription_id)):
                 self._board.hasten(item)
+        if changed.expired or changed.rescan:
+            for members in (*self._batches.members(), *self._flights.values()):
+                self._tie(members)
         if changed.expired:
             self._board.expire(stream, changed.expired)
         if changed.rescan:
@@ -170,6 +183,7 @@ class Actor:
         """Take items out of the batches again, but those with a unit in the air."""
         drained: dict[Item, list[Unit]] = {}
         for item, unit in self._batches.drain():
+            assert item is not None, "tied before"
             drained.setdefault(item, []).append(unit)
         for item, units in drained.items():
             if len(units) == item.left and item.results:
@@ -186,10 +200,10 @@ class Actor:
     async def _scan(self, stream: Stream) -> bool:
         """Read on, if there is room; returns whether it moved."""
         board, feed = self._board, self._means.feed
-        if self._stopping or not stream.may_scan or len(board.items) >= self._window or stream.scanned >= feed.upto:
+        if self._stopping or not stream.may_scan or self._room() <= 0 or stream.scanned >= feed.upto:
             return False
         rewound = stream.rewound
-        entries, upto = await feed.entries(stream.consumer, stream.scanned, min(CHUNK, self._window - len(board.items)))
+        entries, upto = await feed.entries(stream.consumer, stream.scanned, min(CHUNK, self._room()))
         if stream.rewound != rewound:
             return True  # this chunk is old, and begins too late
         if stream.end is not None:
@@ -198,7 +212,8 @@ class Actor:
         for entry in entries:
             if not stream.scanned < entry.seq <= upto:
                 continue  # the scan went on while this chunk was read
-            stream.skip(stream.scanned + 1, entry.seq - 1)
+            if entry.seq > stream.scanned + 1:
+                stream.skip(stream.scanned + 1, entry.seq - 1)
             known = stream.mirror.is_done(entry.seq) or (stream.name, entry.seq) in board.items
             if not known and not self._meet(stream, entry):
                 upto = entry.seq - 1
@@ -210,6 +225,10 @@ class Actor:
         board.passed(stream)
         return stream.scanned > before
 
+    def _room(self) -> int:
+        """How many more items may be scanned."""
+        return (HELD_WINDOW if self.gate.is_shut else self._window) - len(self._board.items) - self._loose
+
     def _meet(self, stream: Stream, entry: Sourced) -> bool:
         """Decide about one scanned event; False: it would have to be parked, and the rows are at their cap (rule 5.8)."""
         if not stream.wanted(entry.event):
@@ -220,7 +239,12 @@ class Actor:
         event = entry.event
         decision = destination_side(entry, self.destination)
         if isinstance(decision, Drop):
-            stream.settle(Settlement(entry.seq, event.source_id, (whole(decision.door.value, decision.code),)), None)
+            outcomes = self._doors.get(decision) or self._doors.setdefault(decision, (whole(decision.door.value, decision.code),))
+            stream.drop(entry.seq, event.source_id, outcomes)
+            return True
+        if self._board.keyless and stream is self._live and len(decision) == 1 and decision[0].batch_key:
+            self._batches.add(None, decision[0], self._clock.monotonic())
+            self._loose += 1
             return True
         keys = self._board.keys(event.keys)
         item = Item(entry.seq, event.source_id, keys, stream.name, stream.end is not None, None, event, decision)
@@ -245,7 +269,7 @@ class Actor:
         """Start what may start."""
         board, gate = self._board, self.gate
         board.wake_due()
-        if sum(len(stream.settlements) for stream in board.streams.values()) >= UNSAVED_MAX:
+        if sum(stream.unsaved for stream in board.streams.values()) >= UNSAVED_MAX:
             return
         while gate.slots(self._clock.now(), len(self._flights)) > 0 and self._pace.delay_s(self._clock.monotonic()) <= 0:
             if batch := self._batches.take(self._clock.monotonic()):
@@ -257,12 +281,14 @@ class Actor:
                 return
             board.take_off(item)
             if item.units is None:
-                self._spawn(self._load(item))
+                self._spawn(self._load(item), [])
             else:
                 self._start(item, item.units)
 
-    def _is_lost(self, item: Item) -> bool:
+    def _is_lost(self, item: Item | None) -> bool:
         """Whether an item expired while it waited in a batch."""
+        if item is None:
+            return False
         if item.gone:
             item.left -= 1
             if item.left <= 0:
@@ -283,17 +309,17 @@ class Actor:
             else:
                 self._fly([(item, unit)])
 
-    def _fly(self, members: list[tuple[Item, Unit]]) -> None:
+    def _fly(self, members: Members) -> None:
         self._pace.take(self._clock.monotonic())
-        self._spawn(self._attempt(members))
+        self._spawn(self._attempt(members), members)
 
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
-        flight = spawn(work, name=f"attempt:{self._model.slug}")
-        self._flights.add(flight)
+    def _spawn(self, work: Coroutine[object, object, None], members: Members) -> None:
+        flight = spawn(work, name=self._flight_name)
+        self._flights[flight] = members
         flight.add_done_callback(self._landed)
 
     def _landed(self, flight: "asyncio.Task[None]") -> None:
-        self._flights.discard(flight)
+        del self._flights[flight]
         self._wake.set()
         if not flight.cancelled() and (error := flight.exception()) is not None:
             self._error = error
@@ -324,7 +350,7 @@ class Actor:
         item.results = [Outcome(row.subscription_id, decision.door.value, decision.code, row.attempts, row.first_s)]
         self._end(item)
 
-    async def _attempt(self, members: list[tuple[Item, Unit]]) -> None:
+    async def _attempt(self, members: Members) -> None:
         """One attempt and its verdict; a refused batch goes again in halves, at once."""
         units = [unit for _, unit in members]
         started = self._clock.monotonic()
@@ -333,16 +359,53 @@ class Actor:
         else:
             answers = await attempt(units, self.destination, self._means.transport, now_s=self._clock.now())
         verdicts = self._outcomes.judge(answers, (self._clock.monotonic() - started) * 1000)
-        if verdicts[0].kind is Kind.SPLIT:
+        first = verdicts[0]
+        if first.kind is not Kind.DELIVERED or not self.gate.is_calm or any(verdict is not first for verdict in verdicts):
+            self._tie(members)
+        if first.kind is Kind.SPLIT:
             half = len(members) // 2
             await self._attempt(members[:half])
             await self._attempt(members[half:])
             return
         shut = self._outcomes.note_failure(verdicts)
+        loose: list[Unit] = []
         for (item, unit), answer, verdict in zip(members, answers, verdicts, strict=True):
-            self._end_unit(item, unit, verdict, answer, shut=shut)
+            if item is None:
+                loose.append(unit)
+            else:
+                self._end_unit(item, unit, verdict, answer, shut=shut)
+        if loose:
+            self._delivered(loose, first)
+            members.clear()  # the flight is known until its task has ended, and these are not to be tied any more
+
+    def _tie(self, members: Members) -> None:
+        """Make the items of loose units: from here on each is followed by itself."""
+        for index, (item, unit) in enumerate(members):
+            if item is None:
+                item = Item(unit.seq, unit.event.source_id, (), self._live.name, event=unit.event, units=[unit], left=1)
+                self._board.add_flying(item)
+                self._loose -= 1
+                members[index] = (item, unit)
 
     # end
+
+    def _delivered(self, units: Sequence[Unit], verdict: Verdict) -> None:
+        """Loose units of one batch were delivered: one outcome for each run of seqs."""
+        now_s, first, live = self._clock.now(), units[0], self._live
+        subscription_id, duration_ms, version = first.subscription_id, round(verdict.duration_ms, 2), self.destination.version
+        self._loose -= len(units)
+        self.gate.success("", now_s)
+        outcomes = (Outcome(subscription_id, DELIVERED, DELIVERED, 1, now_s, status=verdict.status),)
+        for low, high, source_id in _runs(units):
+            live.settle(Settlement(low, source_id, outcomes, last=high), None)
+            live.attempts.append(Attempt(low, subscription_id, 1, DELIVERED, DELIVERED, verdict.status, duration_ms, now_s, version, high))
+        action = first.action.slug if first.action else ""
+        self._means.observer.emit(
+            DeliveryAttempted(
+                self._model.slug, first.event.source_id, first.event.message_id, self._model.type, action, 1, DELIVERED, verdict.status,
+                DELIVERED, verdict.duration_ms, now_s - first.event.received_ms / 1000, len(units),
+            )
+        )  # fmt: skip
 
     def _end_unit(self, item: Item, unit: Unit, verdict: Verdict, answer: Answer | None, *, shut: bool = False) -> None:
         """What one unit's verdict means for it, the gate and the journal. `answer` None: nothing was sent."""
@@ -484,6 +547,20 @@ class Actor:
             await self._wake.wait()
         finally:
             timer.cancel()
+
+
+def _runs(units: Sequence[Unit]) -> Iterator[tuple[int, int, str]]:
+    """Units that follow one another without a gap and are of one source: first seq, last seq, source."""
+    low = high = units[0].seq
+    source_id = units[0].event.source_id
+    for unit in units[1:]:
+        if unit.seq == high + 1 and unit.event.source_id == source_id:
+            high = unit.seq
+            continue
+        yield low, high, source_id
+        low = high = unit.seq
+        source_id = unit.event.source_id
+    yield low, high, source_id
 
 
 def _stored_keys(item: Item) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from relay.base.ids import delivery_key
 from relay.base.jsonio import dumps
 from relay.base.secret import MASK
 from relay.delivery.verdict import Verdict
@@ -31,6 +30,7 @@ class Answer:
 
 
 OK = Response(200)
+STORED = Answer(OK)
 
 
 async def attempt(units: Sequence[Unit], destination: CompiledDestination, transport: Transport, *, now_s: float) -> list[Answer]:
@@ -49,13 +49,12 @@ async def attempt(units: Sequence[Unit], destination: CompiledDestination, trans
 
     result: Response | Exception
     try:
-        deliveries = [Delivery(unit.fields, unit.event, delivery_key(unit.event.source_id, unit.event.message_id), now_s) for unit in units]
         if unit_batch := units[0].batch_key:
             assert action.perform_batch is not None, unit_batch
-            performed = action.perform_batch(settings, deliveries)
+            performed = action.perform_batch(settings, [Delivery(unit.fields, unit.event, now_s) for unit in units])
         else:
             assert action.perform is not None
-            performed = action.perform(settings, deliveries[0])
+            performed = action.perform(settings, Delivery(units[0].fields, units[0].event, now_s))
         if isinstance(performed, Request):
             await send(performed)
         else:
@@ -79,7 +78,7 @@ async def attempt_sink(units: Sequence[Unit], sink: Sink, destination: CompiledD
     except Exception as error:  # fence: a bug in a sink is an outcome too
         log.exception("sink.failed", destination=destination.destination.slug)
         return [Answer(error)] * len(units)
-    return [Answer(error or OK) for error in errors]
+    return [Answer(error) if error else STORED for error in errors]
 
 
 def detail_of(answer: Answer, verdict: Verdict) -> bytes:

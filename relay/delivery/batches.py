@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Batch(Generic[T]):
-    """Units with one subscription and batch key, in the order they came; `T` is what the caller keeps beside each."""
+    """Units with one subscription and batch key, in the order they came; `T` is what the caller keeps beside each, if anything."""
 
     size: int
     max_bytes: int
@@ -65,6 +65,10 @@ class Batches(Generic[T]):
     def next_s(self) -> float:
         """When the next batch is due; infinity: none waits."""
         return float("-inf") if self.full else min((batch.due_s for batch in self._open.values()), default=float("inf"))
+
+    def members(self) -> list[list[tuple[T, Unit]]]:
+        """The members of every batch, to be changed in place."""
+        return [batch.members for batch in (*self.full, *self._open.values())]
 
     def drain(self) -> list[tuple[T, Unit]]:
         """Take everything out."""

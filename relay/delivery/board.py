@@ -28,7 +28,7 @@ class Board:
         """`keyless`: no item shares a lane (a sink keeps the order by itself). `limit`: the destination's concurrency."""
         self._model = model
         self._clock = clock
-        self._keyless = keyless or model.order == "none"
+        self.keyless = keyless or model.order == "none"
         self._limit = limit
         self._longest_s = max(model.retry.max_delay_s, RETRY_AFTER_MAX_S, *model.retry.schedule_s) * CLOCK_SLACK
         self.streams: dict[str, Stream] = {}
@@ -46,7 +46,7 @@ class Board:
 
     def keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
         """The lanes of an event with these user keys, under the destination's order."""
-        if self._keyless:
+        if self.keyless:
             return ()
         return ("",) if self._model.order == "strict" else keys
 
@@ -57,6 +57,12 @@ class Board:
         self.items[(item.stream, item.seq)] = item
         self.lanes.add(item)
         self.offer(item)
+
+    def add_flying(self, item: Item) -> None:
+        """A scanned item that was not followed one by one so far: its unit is in a batch already."""
+        self.items[(item.stream, item.seq)] = item
+        self.lanes.add(item)
+        self.take_off(item)
 
     def add_row(self, stream: Stream, row: Row, *, saved: bool) -> Item:
         """An exception row; `saved`: it is committed, else `row_saved` follows."""

@@ -55,6 +55,11 @@ class Gate:
         """Open or held: only probes go."""
         return self.hold is not None or self.breaker != "closed"
 
+    @property
+    def is_calm(self) -> bool:
+        """Closed, and suspects none of its units: what succeeds needs no look at each unit."""
+        return not (self.is_shut or self._suspects or self._refused)
+
     def shut_s(self, now_s: float) -> float:
         """How long it has been shut; 0: it is not."""
         since_s = [self.since_s] if self.breaker != "closed" else []

@@ -34,15 +34,15 @@ class Outcomes:
         self._fails_whole = fails_whole
 
     def judge(self, answers: Sequence[Answer], duration_ms: float) -> list[Verdict]:
-        """One verdict per answer of an attempt."""
+        """One verdict per answer of an attempt; units that share an answer share its verdict."""
+        first = self._judge(answers[0], duration_ms, batch=len(answers) > 1)
+        return [first if answer is answers[0] else self._judge(answer, duration_ms, batch=True) for answer in answers]
+
+    def _judge(self, answer: Answer, duration_ms: float, *, batch: bool) -> Verdict:
         model, now_s = self._model, self._clock.now()
-        batch = len(answers) > 1
-        verdicts = [
-            judge(answer.result, batch=batch, retry_all=model.retry_all, now_s=now_s, sample_bytes=model.response_sample_bytes) for answer in answers
-        ]
-        for verdict in verdicts:
-            verdict.duration_ms = duration_ms
-        return verdicts
+        verdict = judge(answer.result, batch=batch, retry_all=model.retry_all, now_s=now_s, sample_bytes=model.response_sample_bytes)
+        verdict.duration_ms = duration_ms
+        return verdict
 
     def note_failure(self, verdicts: Sequence[Verdict]) -> bool:
         """Tell the gate of a retryable failure, once per attempt however many units it carried.

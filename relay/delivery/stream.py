@@ -9,7 +9,7 @@ from relay.base.event import Event, event_of
 from relay.base.jsonio import dumps
 from relay.delivery.lanes import Item
 from relay.delivery.throttle import Throttle
-from relay.outbox.interface import Attempt, Consumer, Settlement
+from relay.outbox.interface import Attempt, Consumer, Outcome, Settlement
 from relay.outbox.ledger import WINDOW, mark
 
 UNSAVED_MAX = 1_000
@@ -41,13 +41,14 @@ class Stream:
         self.attempts: list[Attempt] = []
         self.after_commit: list[Item] = []
         """Items whose end or row is in `settlements`: they go on when it is committed."""
-        self.only_skips = True
+        self.unsaved = 0
+        """Seqs in `settlements` that were not just skipped: a crash does them again."""
         self.settling: asyncio.Task[None] | None = None
         self._marked_s = now_s
 
     @property
     def may_scan(self) -> bool:
-        full = len(self.settlements) >= UNSAVED_MAX or self.scanned - self.mirror.pos >= WINDOW
+        full = self.unsaved >= UNSAVED_MAX or self.scanned - self.mirror.pos >= WINDOW
         return not full and (self.end is None or self.scanned < self.end)
 
     @property
@@ -80,30 +81,40 @@ class Stream:
 
     def settle(self, settlement: Settlement, item: Item | None) -> None:
         """Hand one outcome to the next commit; `item` goes on after it."""
+        last = max(settlement.seq, settlement.last)
         if settlement.row is None:
-            mark(self.mirror, settlement.seq, settlement.seq)
+            mark(self.mirror, settlement.seq, last)
         self.settlements.append(settlement)
-        self.only_skips = False
+        self.unsaved += last - settlement.seq + 1
         if item is not None:
             self.after_commit.append(item)
+
+    def drop(self, seq: int, source_id: str, outcomes: tuple[Outcome, ...]) -> None:
+        """Settle a seq that leaves by a door at the scan; neighbours with the very same `outcomes` share a settlement."""
+        tail = self.settlements[-1] if self.settlements else None
+        if tail is None or tail.outcomes is not outcomes or tail.source_id != source_id or max(tail.seq, tail.last) != seq - 1:
+            self.settle(Settlement(seq, source_id, outcomes), None)
+            return
+        mark(self.mirror, seq, seq)
+        tail.last = seq
+        self.unsaved += 1
 
     def wants_commit(self, now_s: float, *, patch: bool) -> bool:
         """Whether to begin a commit: at once when something waits for it, else when enough has gathered or its time has come."""
         if self.settling or not (self.settlements or self.attempts or patch):
             return False
-        return patch or bool(self.after_commit) or len(self.settlements) >= GATHER_MAX or now_s >= self.commit_due_s()
+        return patch or bool(self.after_commit) or self.unsaved >= GATHER_MAX or now_s >= self.commit_due_s()
 
     def commit_due_s(self) -> float:
         """When what has gathered is to be written (monotonic); infinity: nothing has, or a commit is in progress."""
         if self.settling or not (self.settlements or self.attempts):
             return float("inf")
-        only_skips = self.only_skips and not self.attempts
-        return self._marked_s + (IDLE_MARK_S if only_skips else GATHER_S)
+        return self._marked_s + (GATHER_S if self.unsaved or self.attempts else IDLE_MARK_S)
 
     async def commit(self, now_s: float, patch: Mapping[str, Any] | None, done: Callable[[list[Item]], None]) -> None:
         """Write everything that waits; `done` gets the items whose outcome is now on disk."""
         settlements, attempts, items = self.settlements, self.attempts, self.after_commit
-        self.settlements, self.attempts, self.after_commit, self.only_skips = [], [], [], True
+        self.settlements, self.attempts, self.after_commit, self.unsaved = [], [], [], 0
         self._marked_s = now_s
         await self.consumer.settle(settlements, attempts=attempts, state=patch)
         done(items)

@@ -25,13 +25,14 @@ class _Unfit(Exception):
         super().__init__(wanted)
 
 
-def compile_fields(fields: tuple[Field, ...]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """The function from mapped values to what the action gets; it raises PayloadError."""
+def compile_fields(fields: tuple[Field, ...], known: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """The function from mapped values to what the action gets; it raises PayloadError. `known`: fields that were coerced before."""
+    given = dict(known or {})
     keepers = {field.name: (_compile_field(field, field.name), field.allow_null) for field in fields}
     required = tuple(field.name for field in fields if field.required)
 
     def coerce(values: Mapping[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = {}
+        result = given.copy()
         for name, value in values.items():
             keeper = keepers.get(name)
             if keeper is None or value == "":

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from relay.base.event import TYPES, Event
+from relay.base.ids import delivery_key
 from relay.errors import Problem
 from relay.kit.request import Request
 from relay.kit.sink import OpenSink
@@ -45,17 +46,19 @@ class Field:
     help: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What an action is asked to send: one unit's fields, and what it may know of the event."""
 
     fields: Mapping[str, Any]
     """Mapped and coerced. A field that is the whole event is `event.payload` itself (the same object)."""
     event: Event
-    key: str
-    """The idempotency key (`msg_...`), the same on every attempt and replay."""
     sent_s: float
     """Unix time of this attempt."""
+
+    @property
+    def key(self) -> str:
+        """The idempotency key (`msg_...`), the same on every attempt and replay. Made when asked for: it costs as much as a mapping."""
+        return delivery_key(self.event.source_id, self.event.message_id)
 
 
 Performed = Request | Steps[None]

@@ -69,6 +69,14 @@ def compile_mapping(mapping: Mapping[str, Any]) -> Callable[[Mapping[str, Any]],
     return resolve_object
 
 
+def constants_of(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a mapping that are the same for every event. Mistakes are left to `compile_mapping`."""
+    if _is_directive(mapping):
+        return {}
+    nodes = {key: _compile(value, key, []) for key, value in mapping.items()}
+    return {key: node.value for key, node in nodes.items() if isinstance(node, Constant)}
+
+
 def resolve_mapping(mapping: Mapping[str, Any], event: Any) -> Any:
     """Compile and resolve at once: the value, or ABSENT. Raises ConfigError (the mapping) or PayloadError (the event)."""
     node = _compile_checked(mapping)

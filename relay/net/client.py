@@ -17,6 +17,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from multidict import CIMultiDict
 from yarl import URL
 
 from relay import __version__
@@ -29,7 +30,7 @@ CONNECT_S: Final = 5.0
 READ_S: Final = 10.0
 _LARGE_BODY_BYTES: Final = 1 << 20
 """aiohttp warns beyond this size when a body is plain bytes: it would write it in one go."""
-_DEFAULT_HEADERS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": f"relay/{__version__}"}
+_DEFAULT_HEADERS: Final = CIMultiDict({"accept": "*/*", "accept-encoding": "identity", "user-agent": f"relay/{__version__}"})
 
 
 class _BlockedError(OSError):
@@ -84,16 +85,21 @@ class HttpTransport(Transport):
         body: Any = request.body
         if len(body) > _LARGE_BODY_BYTES:
             body = io.BytesIO(body)
+        headers = _headers(request.headers)
+        # Naming headers to skip makes aiohttp copy and sort them for each request; with all of them given there is none to skip.
+        skipped = None if "content-type" in headers else ("content-type",)
         total_s = self._timeout_s if request.timeout_s is None else min(request.timeout_s, self._timeout_s)
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
-            async with session.request(
-                request.method, url, data=body or None, headers=request.headers, allow_redirects=False, timeout=_timeout(total_s)
-            ) as answer:
+            answer = await session.request(
+                request.method, url, data=body or None, headers=headers, skip_auto_headers=skipped, allow_redirects=False, timeout=_timeout(total_s)
+            )
+            try:
                 sample = await _read(answer)
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status, headers, sample, (clock() - started) * 1000)
+            finally:
+                answer.release()
+            return Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, sample, (clock() - started) * 1000)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _meaning(error) from error
 
@@ -107,8 +113,6 @@ class HttpTransport(Transport):
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=_DEFAULT_HEADERS,
-            skip_auto_headers=("content-type",),
             trust_env=False,
             auto_decompress=False,
         )
@@ -146,6 +150,13 @@ def _url(text: str) -> URL:
     if url.raw_user is not None or url.raw_password is not None:
         raise Misconfigured("the URL must not hold a user name or password")
     return url
+
+
+def _headers(given: tuple[tuple[str, str], ...]) -> CIMultiDict[str]:
+    """The default headers, and what the request gives in their place or beside them."""
+    headers = _DEFAULT_HEADERS.copy()
+    headers.update(given)
+    return headers
 
 
 @functools.lru_cache(maxsize=64)

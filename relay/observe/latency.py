@@ -57,7 +57,7 @@ class Latencies:
         counts[-1] += fact.duration_ms
         latency_s = fact.latency_s
         if latency_s is not None and fact.outcome == DELIVERED:
-            counts[bisect_left(BOUNDS_S, latency_s)] += 1
+            counts[bisect_left(BOUNDS_S, latency_s)] += fact.entries
 
     def _turn(self, minute: int) -> None:
         """A minute is over, or its counts are wanted."""

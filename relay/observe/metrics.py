@@ -100,9 +100,9 @@ class Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def observe(self, value: float, by: int) -> None:
+        self.counts[bisect_left(self.bounds, value)] += by
+        self.total += value * by
 
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulated, as Prometheus wants them."""
@@ -136,12 +136,12 @@ class Metrics:
     def set(self, name: str, value: float, *labels: str) -> None:
         self._gauges[name][labels] = value
 
-    def observe(self, name: str, value: float, *labels: str) -> None:
+    def observe(self, name: str, value: float, *labels: str, by: int = 1) -> None:
         series = self._histograms[name]
         histogram = series.get(labels)
         if histogram is None:
             histogram = series[labels] = Histogram(HISTOGRAMS[name][2])
-        histogram.observe(value)
+        histogram.observe(value, by)
 
     def render(self, snapshot: Snapshot) -> bytes:
         """The page in Prometheus' text format."""

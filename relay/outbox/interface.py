@@ -47,7 +47,7 @@ class Settlement:
     """One seq settled: `outcomes` of all its units at once. No outcomes: skipped (its source is not connected).
 
     `row`: which open row it ends (a subscription id or `*`); None: the seq was scanned from the log.
-    `last`: with no outcomes, everything from `seq` to `last` is skipped.
+    `last`: everything from `seq` to `last` ended alike (0: `seq` alone), by doors that keep no row.
     """
 
     seq: int
@@ -57,9 +57,16 @@ class Settlement:
     row: str | None = None
     last: int = 0
 
+    @property
+    def seqs(self) -> range:
+        return range(self.seq, max(self.seq, self.last) + 1)
+
 
 class Attempt(NamedTuple):
-    """A line of the journal: one attempt, also when it changed nothing (a probe, a hold)."""
+    """A line of the journal: one attempt, also when it changed nothing (a probe, a hold).
+
+    `last`: one batch held everything from `seq` to `last` (0: `seq` alone); who reads a timeline gets the line of one seq.
+    """
 
     seq: int
     subscription_id: str
@@ -71,6 +78,17 @@ class Attempt(NamedTuple):
     duration_ms: float
     at_s: float
     version: int
+    last: int = 0
+
+    @property
+    def seqs(self) -> range:
+        return range(self.seq, max(self.seq, self.last) + 1)
+
+    def of(self, seq: int) -> "Attempt | None":
+        """The line of one seq; None: this attempt did not hold it."""
+        if self.seq == seq and not self.last:
+            return self
+        return self._replace(seq=seq, last=0) if self.seq <= seq <= self.last else None
 
 
 class HeldAttempt(Attempt):

@@ -69,13 +69,14 @@ class Books:
                 self._settle_row(one, one.row)
             elif not one.outcomes:
                 cursor.skipped += mark(cursor, one.seq, max(one.seq, one.last))
-            elif cursor.is_done(one.seq):
-                cursor.late += 1
             else:
-                mark(cursor, one.seq, one.seq)
-                cursor.extra += len(one.outcomes) - 1
-                for outcome in one.outcomes:
-                    self._enter(one, outcome, resend=False)
+                last = max(one.seq, one.last)
+                fresh = mark(cursor, one.seq, last)
+                cursor.late += last + 1 - one.seq - fresh
+                cursor.extra += (len(one.outcomes) - 1) * fresh
+                if fresh:
+                    for outcome in one.outcomes:
+                        self._enter(one, outcome, resend=False, count=fresh)
 
     def _settle_row(self, one: Settlement, subscription_id: str) -> None:
         row = self.rows.get((one.seq, subscription_id))
@@ -87,16 +88,16 @@ class Books:
         for outcome in one.outcomes:
             self._enter(one, outcome, resend=row.resend)
 
-    def _enter(self, one: Settlement, outcome: Outcome, *, resend: bool) -> None:
+    def _enter(self, one: Settlement, outcome: Outcome, *, resend: bool, count: int = 1) -> None:
         result = outcome.result
         if result in (RETRY, PARKED):
             self._put(one, outcome, result, resend=resend)
         else:
-            self.door(result)
+            self.door(result, count)
             if result == DEAD:
                 self._put(one, outcome, DEAD, resend=False)
         if result != PARKED:
-            self.count(one.source_id, result, outcome.code, first=outcome.attempts <= 1)
+            self.count(one.source_id, result, outcome.code, first=outcome.attempts <= 1, count=count)
 
     def _put(self, one: Settlement, outcome: Outcome, state: str, *, resend: bool) -> None:
         self.put(

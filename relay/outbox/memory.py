@@ -182,7 +182,7 @@ class Disk:
         self.journal += [(name, attempt) for attempt in attempts]
 
     def journal_of(self, seq: int) -> list[tuple[str, Attempt]]:
-        lines = [line for line in self.journal if line[1].seq == seq and line[0] in self.all_cursors]
+        lines = [(name, line) for name, attempt in self.journal if (line := attempt.of(seq)) is not None and name in self.all_cursors]
         return sorted(lines, key=lambda line: line[1].at_s)
 
     def journal_before(self, line: int, limit: int) -> list[tuple[int, str, list[Attempt]]]:

@@ -1,16 +1,21 @@
 """One workspace version, compiled: closures built once, read by every event."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from relay.base import jsonio
 from relay.base.event import Event
-from relay.errors import ConfigError, Problem
+from relay.errors import ConfigError, PayloadError, Problem
 from relay.kit.coerce import compile_fields
 from relay.kit.definition import Action, Catalog, Definition
 from relay.kit.fql import compile_trigger
-from relay.kit.mapping import compile_mapping
+from relay.kit.mapping import compile_mapping, constants_of
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Subscription, Workspace
+
+ALONE: Final = ("", 1)
+ANY_BATCH: Final = "1"
+"""The batch key where the action asks for no equal fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,8 @@ class CompiledSubscription:
     trigger: Callable[[Event], bool]
     mapper: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     """Payload to fields, coerced and validated; raises PayloadError."""
+    batch: tuple[str, int] | None = None
+    """Batch key and the most events of a request, when they are the same for every event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,31 @@ def compile_workspace(workspace: Workspace, catalog: Catalog) -> Compiled:
 
 
 def _compile_subscription(subscription: Subscription, action: Action) -> CompiledSubscription:
+    """Fields that are the same for every event are coerced here, once; those that do not fit fail with each event."""
     mapping = {field.name: field.default for field in action.fields if field.default is not None} | dict(subscription.mapping)
-    resolve, coerce = compile_mapping(mapping), compile_fields(action.fields)
-    return CompiledSubscription(subscription, action, compile_trigger(subscription.trigger), lambda payload: coerce(resolve(payload)))
+    optional = tuple(replace(field, required=False) for field in action.fields)
+    constants = constants_of(mapping)
+    try:
+        known = compile_fields(optional)(constants)
+    except PayloadError:
+        constants = known = {}
+    moving = {name: value for name, value in mapping.items() if name not in constants}
+    compile_mapping(mapping)  # raises what is wrong, in the constants as well
+    resolve, coerce = compile_mapping(moving), compile_fields(action.fields, known)
+    keys = ("enable_batching", "batch_size", "batch_keys", *(known.get("batch_keys") or action.batch_keys))
+    batch = None if any(key in moving for key in keys) else batch_of(action, known)
+    return CompiledSubscription(subscription, action, compile_trigger(subscription.trigger), lambda payload: coerce(resolve(payload)), batch)
+
+
+def batch_of(action: Action, fields: Mapping[str, Any]) -> tuple[str, int]:
+    """Batch key and the most events of its request. The one action of a sink (no `perform`) always batches."""
+    if action.batch_size <= 1:
+        return ALONE
+    if action.perform is None:
+        return ANY_BATCH, action.batch_size
+    if action.perform_batch is None or not (action.batch_always or fields.get("enable_batching") is True):
+        return ALONE
+    wanted = int(fields.get("batch_size") or 0)
+    size = min(action.batch_size, wanted) if wanted > 0 else action.batch_size
+    keys = fields.get("batch_keys") or action.batch_keys
+    return jsonio.dumps([fields.get(key) for key in keys]).decode() if keys else ANY_BATCH, size

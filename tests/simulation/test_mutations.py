@@ -41,7 +41,7 @@ def ahead_ignored(patch: Patch) -> None:
 
 def one_lane_for_two_keys(patch: Patch) -> None:
     """5.4: alias and identify with both ids belong to two lanes."""
-    patch.setattr(Board, "keys", lambda self, keys: () if self._keyless else ("",) if self._model.order == "strict" else keys[:1])
+    patch.setattr(Board, "keys", lambda self, keys: () if self.keyless else ("",) if self._model.order == "strict" else keys[:1])
 
 
 def dead_frees_early(patch: Patch) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 from relay.base import jsonio
 from relay.base.event import event_of
-from relay.base.ids import delivery_key
 from relay.kit.definition import Definition, Delivery
 from relay.kit.request import Request
 from relay.pipeline.compiled import CompiledDestination, compile_workspace
@@ -55,7 +54,7 @@ def ask(units: list[Unit], settings: Mapping[str, Any], sent_s: float) -> Reques
     action = units[0].action
     assert action is not None
     assert action.perform is not None
-    deliveries = [Delivery(unit.fields, unit.event, delivery_key(unit.event.source_id, unit.event.message_id), sent_s) for unit in units]
+    deliveries = [Delivery(unit.fields, unit.event, sent_s) for unit in units]
     asked = action.perform_batch(settings, deliveries) if units[0].batch_key and action.perform_batch else action.perform(settings, deliveries[0])
     assert isinstance(asked, Request)
     return asked

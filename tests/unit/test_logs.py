@@ -125,7 +125,7 @@ class Counting:
     def set(self, name: str, value: float, *labels: str) -> None:
         self.seen.append((name, labels))
 
-    def observe(self, name: str, value: float, *labels: str) -> None:
+    def observe(self, name: str, value: float, *labels: str, by: int = 1) -> None:
         self.seen.append((name, labels))
 
 

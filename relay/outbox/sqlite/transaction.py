@@ -236,11 +236,12 @@ class SqliteTransaction:
     def write_journal(self, name: str, attempts: Sequence[Attempt]) -> None:
         seqs = [attempt.seq for attempt in attempts]
         packed = dumps([tuple(attempt) for attempt in attempts])
-        self._execute(SQL["write_journal"], (name, min(seqs), max(seqs), attempts[-1].at_s, packed))
+        upto = max(max(attempt.seq, attempt.last) for attempt in attempts)
+        self._execute(SQL["write_journal"], (name, min(seqs), upto, attempts[-1].at_s, packed))
 
     def journal_of(self, seq: int) -> list[tuple[str, Attempt]]:
         packs = self._execute(SQL["journal_of"], {"seq": seq}).fetchall()
-        lines = [(name, Attempt(*line)) for name, packed in packs for line in loads(packed) if line[0] == seq]
+        lines = [(name, line) for name, packed in packs for values in loads(packed) if (line := Attempt(*values).of(seq)) is not None]
         return sorted(lines, key=lambda line: line[1].at_s)
 
     def journal_before(self, line: int, limit: int) -> list[tuple[int, str, list[Attempt]]]:
