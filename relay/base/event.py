@@ -1,7 +1,7 @@
 """The event: what came in, as every room sees it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from relay.base import jsonio
@@ -34,6 +34,14 @@ class Event:
     parsed: Mapping[str, Any] | None
     """`payload`, or None as long as nobody asked."""
     body: bytes
+    _printed: bytes | None = field(default=None, init=False, repr=False)
+
+    @property
+    def printed(self) -> bytes:
+        """`body` with numbers as JavaScript prints them: receivers made for Segment sign exactly that. Looked at once for all destinations."""
+        if self._printed is None:
+            self._printed = jsonio.js_text(self.body, self.payload)
+        return self._printed
 
     @property
     def payload(self) -> Mapping[str, Any]:

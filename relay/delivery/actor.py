@@ -86,6 +86,7 @@ class Actor:
         self._error: BaseException | None = None
         """What broke in a task of this actor; ends the loop."""
         self._ticked_s = 0.0
+        self._deaf = False
         self.add_stream(live)
         self._live = self._board.streams[live.name]
         means.feed.watch(self._wake)
@@ -524,6 +525,18 @@ class Actor:
 
     # wait
 
+    def _listen(self) -> None:
+        """Hear of news only while there is room for it: a destination that is held, or far behind, costs nothing per event."""
+        deaf = self._room() <= 0 or not self._live.may_scan
+        if deaf == self._deaf:
+            return
+        self._deaf = deaf
+        if deaf:
+            self._means.feed.unwatch(self._wake)
+        else:
+            self._means.feed.watch(self._wake)
+            self._wake.set()  # some may have come meanwhile
+
     async def _tick(self) -> None:
         """Let an idle sink roll what is old, once a second."""
         sink, now_s = self._means.sink, self._clock.monotonic()
@@ -535,6 +548,7 @@ class Actor:
         """Until something happens or the next deadline; at most a second, so that idle marks and ticks are on time."""
         if self._wake.is_set():
             return
+        self._listen()
         monotonic, now_s = self._clock.monotonic(), self._clock.now()
         waits = [TICK_S, self._board.next_due_s() - now_s, self._board.pace_s()]
         waits += [stream.commit_due_s() - monotonic for stream in self._board.streams.values()]
