@@ -37,9 +37,10 @@ TICK_S = 1.0
 HELD_WINDOW = 32
 """Most items in memory while the gate is shut: enough for every probe to be another one."""
 NO_MAPPING = Drop("trigger", "NO_MATCHING_MAPPING")
-Members = list[tuple[Item | None, Unit]]
+Member = tuple[Item | None, Unit]
+Members = list[Member]
 """What one attempt carries. Without an item: a *loose* unit, the only one of its event, in a batch of a destination without lanes.
-Nothing needs to know it by itself while all goes well, so a batch of them is settled as ranges; `_tie` makes the items when something does."""
+Nothing needs to know it by itself while all goes well; `_tie` makes the items when something does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,23 +362,19 @@ class Actor:
             answers = await attempt(units, self.destination, self._means.transport, now_s=self._clock.now())
         verdicts = self._outcomes.judge(answers, (self._clock.monotonic() - started) * 1000)
         first = verdicts[0]
-        if first.kind is not Kind.DELIVERED or not self.gate.is_calm or any(verdict is not first for verdict in verdicts):
-            self._tie(members)
+        if first.kind is Kind.DELIVERED and self.gate.is_calm and all(verdict is first for verdict in verdicts) and _are_plain(members):
+            self._delivered(members, first)
+            return
+        self._tie(members)
         if first.kind is Kind.SPLIT:
             half = len(members) // 2
             await self._attempt(members[:half])
             await self._attempt(members[half:])
             return
         shut = self._outcomes.note_failure(verdicts)
-        loose: list[Unit] = []
         for (item, unit), answer, verdict in zip(members, answers, verdicts, strict=True):
-            if item is None:
-                loose.append(unit)
-            else:
-                self._end_unit(item, unit, verdict, answer, shut=shut)
-        if loose:
-            self._delivered(loose, first)
-            members.clear()  # the flight is known until its task has ended, and these are not to be tied any more
+            assert item is not None, "tied above"
+            self._end_unit(item, unit, verdict, answer, shut=shut)
 
     def _tie(self, members: Members) -> None:
         """Make the items of loose units: from here on each is followed by itself."""
@@ -390,23 +387,29 @@ class Actor:
 
     # end
 
-    def _delivered(self, units: Sequence[Unit], verdict: Verdict) -> None:
-        """Loose units of one batch were delivered: one outcome for each run of seqs."""
-        now_s, first, live = self._clock.now(), units[0], self._live
+    def _delivered(self, members: Members, verdict: Verdict) -> None:
+        """An attempt of plain members was delivered: one outcome for each run of seqs."""
+        now_s, first, live = self._clock.now(), members[0][1], self._live
         subscription_id, duration_ms, version = first.subscription_id, round(verdict.duration_ms, 2), self.destination.version
-        self._loose -= len(units)
         self.gate.success("", now_s)
         outcomes = (Outcome(subscription_id, DELIVERED, DELIVERED, 1, now_s, status=verdict.status),)
-        for low, high, source_id in _runs(units):
-            live.settle(Settlement(low, source_id, outcomes, last=high), None)
-            live.attempts.append(Attempt(low, subscription_id, 1, DELIVERED, DELIVERED, verdict.status, duration_ms, now_s, version, high))
+        for low, last, source_id in _runs(members):
+            live.settle(Settlement(low, source_id, outcomes, last=last), None)
+            live.attempts.append(Attempt(low, subscription_id, 1, DELIVERED, DELIVERED, verdict.status, duration_ms, now_s, version, last))
+        for item, _ in members:
+            if item is None:
+                self._loose -= 1
+            else:
+                self._board.settled(item)
+                self._board.leave(item)  # rule 5.7: delivered frees the lane at once
         action = first.action.slug if first.action else ""
         self._means.observer.emit(
             DeliveryAttempted(
                 self._model.slug, first.event.source_id, first.event.message_id, self._model.type, action, 1, DELIVERED, verdict.status,
-                DELIVERED, verdict.duration_ms, now_s - first.event.received_ms / 1000, len(units),
+                DELIVERED, verdict.duration_ms, now_s - first.event.received_ms / 1000, len(members),
             )
         )  # fmt: skip
+        members.clear()  # the flight is known until its task has ended, and these are not to be tied any more
 
     def _end_unit(self, item: Item, unit: Unit, verdict: Verdict, answer: Answer | None, *, shut: bool = False) -> None:
         """What one unit's verdict means for it, the gate and the journal. `answer` None: nothing was sent."""
@@ -563,18 +566,23 @@ class Actor:
             timer.cancel()
 
 
-def _runs(units: Sequence[Unit]) -> Iterator[tuple[int, int, str]]:
-    """Units that follow one another without a gap and are of one source: first seq, last seq, source."""
-    low = high = units[0].seq
-    source_id = units[0].event.source_id
-    for unit in units[1:]:
+def _are_plain(members: Members) -> bool:
+    """Whether each is the first attempt of a live event with this one unit: then nothing is to be told apart."""
+    return all(item is None or (item.left == 1 and item.row is None and not (item.foreign or item.results or item.gone)) for item, _ in members)
+
+
+def _runs(members: Members) -> Iterator[tuple[int, int, str]]:
+    """Members that follow one another without a gap and are of one source: first seq, last seq (0: only one), source."""
+    low = high = members[0][1].seq
+    source_id = members[0][1].event.source_id
+    for _, unit in members[1:]:
         if unit.seq == high + 1 and unit.event.source_id == source_id:
             high = unit.seq
             continue
-        yield low, high, source_id
+        yield low, high if high > low else 0, source_id
         low = high = unit.seq
         source_id = unit.event.source_id
-    yield low, high, source_id
+    yield low, high if high > low else 0, source_id
 
 
 def _stored_keys(item: Item) -> tuple[str, ...]:

@@ -38,12 +38,12 @@ async def attempt(units: Sequence[Unit], destination: CompiledDestination, trans
     action = units[0].action
     assert action is not None
     settings = destination.destination.settings
-    sent: list[Request] = []
+    sent: Request | None = None
     last = OK
 
     async def send(request: Request) -> Response:
-        nonlocal last
-        sent.append(request)
+        nonlocal last, sent
+        sent = request
         last = await transport.send(request)
         return last
 
@@ -56,17 +56,17 @@ async def attempt(units: Sequence[Unit], destination: CompiledDestination, trans
             assert action.perform is not None
             performed = action.perform(settings, Delivery(units[0].fields, units[0].event, now_s))
         if isinstance(performed, Request):
-            await send(performed)
+            sent = performed
+            result = await transport.send(performed)
         else:
             await drive(performed, send)
-        result = last
+            result = last
     except (DeliveryError, PayloadError) as error:
         result = error
     except Exception as error:  # fence: a bug in an action is an outcome too, code "bug"
         log.exception("action.failed", destination=destination.destination.slug, action=action.slug, message_id=units[0].event.message_id)
         result = error
-    answer = Answer(result, sent[-1] if sent else None)
-    return [answer] * len(units)
+    return [Answer(result, sent)] * len(units)
 
 
 async def attempt_sink(units: Sequence[Unit], sink: Sink, destination: CompiledDestination) -> list[Answer]:

@@ -14,9 +14,9 @@ from relay.outbox.ledger import WINDOW, mark
 
 UNSAVED_MAX = 1_000
 IDLE_MARK_S = 1.0
-GATHER_S = 0.01
+GATHER_S = 0.05
 """Least time between two commits of outcomes for which nobody waits: each costs an fsync."""
-GATHER_MAX = 250
+GATHER_MAX = 500
 
 
 class Stream:
