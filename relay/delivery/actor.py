@@ -271,6 +271,8 @@ class Actor:
         """Start what may start."""
         board, gate = self._board, self.gate
         board.wake_due()
+        if self._stopping:  # it may have begun during a scan; nobody would write the outcome of what starts now
+            return
         if sum(stream.unsaved for stream in board.streams.values()) >= UNSAVED_MAX:
             return
         while gate.slots(self._clock.now(), len(self._flights)) > 0 and self._pace.delay_s(self._clock.monotonic()) <= 0:

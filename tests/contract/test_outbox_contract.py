@@ -757,6 +757,19 @@ async def test_when_room_is_short_history_goes_before_its_time(engine: Engine) -
 # history
 
 
+async def test_a_batch_is_settled_as_one_run_and_each_of_its_events_has_its_line(engine: Engine) -> None:
+    outbox = engine.outbox
+    await filled(outbox, 5)
+    await outbox.create("d", at=0)
+    consumer = await outbox.open("d")
+    line = Attempt(2, "a", 1, "delivered", "delivered", 200, 12.5, START_S, 7)
+    await consumer.settle([Settlement(2, "web", (delivered(),), last=4)], attempts=[line._replace(last=4)])
+    cursor = await outbox.cursor("d")
+    assert (cursor.pos, cursor.ahead, cursor.doors) == (0, 0b1110, {"delivered": 3})
+    assert (await outbox.balance("d")).holds
+    assert [await outbox.history.timeline(seq) for seq in (1, 2, 4, 5)] == [[], [("d", line)], [("d", line._replace(seq=4))], []]
+
+
 async def test_the_timeline_of_an_event_shows_each_attempt_in_order(engine: Engine) -> None:
     outbox = engine.outbox
     await filled(outbox, 3)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.simulation.plan import BATCHES
+
 MEMORY_SEEDS, SQLITE_SEEDS, BLOCK = 350, 150, 50
 
 
@@ -19,7 +21,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     one = metafunc.config.getoption("seed", None)
     total = int(metafunc.config.getoption("seeds", MEMORY_SEEDS + SQLITE_SEEDS))
     on_sqlite = total * SQLITE_SEEDS // (MEMORY_SEEDS + SQLITE_SEEDS)
-    blocks = [("memory", 0, total - on_sqlite), ("sqlite", 1_000_000, on_sqlite)]
+    blocks = [("memory", 0, total - on_sqlite), ("sqlite", 1_000_000, on_sqlite), ("memory", BATCHES, total // 5)]
     cases = [(engine, range(first + at, first + min(at + BLOCK, count))) for engine, first, count in blocks for at in range(0, count, BLOCK)]
     if one is not None:
         cases = [("memory", range(one, one + 1)), ("sqlite", range(one, one + 1))]

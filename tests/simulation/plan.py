@@ -19,6 +19,8 @@ FAULTS_S = 40.0
 ORDERS = (
     "reload", "reload", "reload", "reload", "expire", "resend", "resend", "replay", "trim", "trim", "erase", "full", "jump", "hold", "resume", "slow", "refuse", "outage",
 )  # fmt: skip
+BATCHES = 2_000_000
+"""From this seed on every destination takes batches of events in no order."""
 ANSWERS = ("ok", "lost", "500", "429", "400", "slow", "reset")
 
 
@@ -105,6 +107,8 @@ def make_plan(seed: int) -> Plan:
         destinations=tuple(replace(one, enabled=True) for one in _all(workspaces[-1], first.destinations)),
     )
     workspaces.append(last)
+    if seed >= BATCHES:
+        workspaces = [replace(one, destinations=tuple(map(_batching, one.destinations))) for one in workspaces]
     weights = {answer: draw.choice((0.0, 0.3, 1.0)) for answer in ANSWERS} | {"ok": draw.choice((3.0, 6.0, 20.0))}
     return Plan(
         seed,
@@ -114,7 +118,7 @@ def make_plan(seed: int) -> Plan:
         [int(draw.expovariate(1 / draw.choice((200, 800)))) + 5 for _ in range(draw.choice((0, 1, 3, 8)))],
         _limits(draw),
         draw.random() < 0.3,
-        frozenset(one.destination_id for one in first.destinations if one.order == "strict"),
+        frozenset(one.destination_id for one in workspaces[0].destinations if one.order == "strict"),
     )
 
 
@@ -158,6 +162,10 @@ def _destinations(draw: random.Random) -> tuple[Destination, ...]:
 def _subscriptions(draw: random.Random) -> tuple[Subscription, ...]:
     names = ("x", "y")[: draw.randint(1, 2)]
     return tuple(Subscription(name, name, draw.choice(("one", "one", "many")), draw.choice(TRIGGERS), {"sub": name}) for name in names)
+
+
+def _batching(one: Destination) -> Destination:
+    return replace(one, order="none", subscriptions=tuple(replace(each, action="many") for each in one.subscriptions[:1]))
 
 
 def _changed(draw: random.Random, old: Workspace, version: int) -> Workspace:

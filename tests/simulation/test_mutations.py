@@ -19,6 +19,7 @@ from relay.outbox.engine import LedgerConsumer, LedgerOutbox
 from relay.outbox.interface import ROUTER, Cursor, Row, Settlement
 from relay.outbox.memory import Disk
 from relay.router.router import Router
+from tests.simulation.plan import BATCHES
 from tests.simulation.world import simulate
 
 SEEDS = 100
@@ -183,7 +184,14 @@ def resends_are_not_told(patch: Patch) -> None:
 
 def no_ledger_check(patch: Patch) -> None:
     """6: what is done already is counted again."""
+    plain = ledger_module.mark
+
+    def mark(cursor: Cursor, first: int, last: int) -> int:
+        plain(cursor, first, last)
+        return last - first + 1
+
     patch.setattr(Cursor, "is_done", lambda self, seq: False)
+    patch.setattr(ledger_module, "mark", mark)
 
 
 def dedup_before_the_transaction(patch: Patch) -> None:
@@ -267,10 +275,24 @@ def stop_forgets_what_is_partly_done(patch: Patch) -> None:
     patch.setattr(Board, "flying", lambda self: [])
 
 
+def batches_are_not_told(patch: Patch) -> None:
+    """What is in a batch or in flight without an item is overlooked when stored events change: it is scanned, and sent, once more."""
+    plain = Actor._changed
+
+    def overlooked(self: Actor, stream: Stream, changed: Any) -> None:
+        tie, self._tie = self._tie, lambda members: None  # type: ignore[method-assign]
+        loose, self._batches.members = self._batches.members, list  # type: ignore[method-assign]
+        unbatch, self._unbatch = self._unbatch, lambda: None  # type: ignore[method-assign]
+        plain(self, stream, changed)
+        self._tie, self._batches.members, self._unbatch = tie, loose, unbatch  # type: ignore[method-assign]
+
+    patch.setattr(Actor, "_changed", overlooked)
+
+
 NOTICED = (
     stop_forgets_what_is_partly_done, ahead_ignored, one_lane_for_two_keys, prune_without_rows, tallies_apart_from_the_cursor,
     hole_instead_of_tombstone, nothing_parks, the_cap_stops_rows, skips_are_not_settled, resends_are_not_told, dedup_before_the_transaction,
-    full_disk_forgets, balance_without_extra, reserved_for_the_router, no_ledger_check,
+    full_disk_forgets, balance_without_extra, reserved_for_the_router, no_ledger_check, batches_are_not_told,
 )  # fmt: skip
 NOT_NOTICED = {
     old_chunk_is_taken: "seen by a seed of an earlier plan (an event was lost), by none of the first 100 of this one",
@@ -289,7 +311,7 @@ NOT_NOTICED = {
 
 def first_failure(seeds: int) -> int | None:
     """The first seed that notices; None: none does."""
-    return next((seed for seed in range(seeds) if simulate(seed).broken), None)
+    return next((seed for seed in (*range(seeds), *range(BATCHES, BATCHES + seeds)) if simulate(seed).broken), None)
 
 
 @pytest.fixture

@@ -72,6 +72,15 @@ def test_each_outcome_is_counted_by_its_door_and_a_parked_one_is_not() -> None:
     assert (made.cursor.extra, made.cursor.doors) == (3, {"delivered": 1, "dead": 1, "filtered": 1})
 
 
+def test_a_run_of_seqs_that_ended_alike_is_counted_seq_by_seq_and_only_what_is_new() -> None:
+    made = books(Cursor("d", 0, 1, 0b10))
+    made.settle([Settlement(1, "s1", (Outcome("a", "delivered", "delivered", 1), Outcome("b", "delivered", "delivered", 1)), last=5)])
+    assert made.cursor == Cursor("d", 0, 5, extra=3, late=2, doors={"delivered": 6})
+    assert made.changes.tally == {TallyKey(MINUTE, "s1", "d", "delivered", "delivered", True): 6}
+    made.settle([Settlement(6, "s1", (whole("filtered", "x"),), last=7)])
+    assert (made.cursor.pos, made.cursor.extra, made.cursor.doors) == (7, 3, {"delivered": 6, "filtered": 2})
+
+
 def test_a_row_that_is_put_and_taken_in_one_settle_leaves_nothing() -> None:
     made = books()
     made.settle([Settlement(1, "s1", (Outcome("a", RETRY, "x", 1),)), Settlement(1, "s1", (Outcome("a", "delivered", "delivered", 2),), row="a")])
