@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from relay.base.ids import delivery_key
 from relay.errors import DeliveryError, PayloadError
 from relay.kit.definition import Delivery
 from relay.kit.request import Request, Response
@@ -113,8 +112,7 @@ def plan_unit(unit: Unit, destination: CompiledDestination, *, sent_s: float) ->
         return Planned(unit.subscription_id, action.slug, problem=unit.problem, code=unit.problem_code)
     if action.perform is None:
         return Planned(unit.subscription_id, action.slug, fields=unit.fields)
-    event = unit.event
-    delivery = Delivery(unit.fields, event, delivery_key(event.source_id, event.message_id), sent_s)
+    delivery = Delivery(unit.fields, unit.event, sent_s)
     try:
         performed = action.perform(destination.destination.settings, delivery)
         asked = [performed] if isinstance(performed, Request) else rehearse(performed, [Response(200)] * STEPS_MAX)[1]
