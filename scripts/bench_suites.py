@@ -61,12 +61,15 @@ def outbox(bench: Bench) -> Bases:
 
 
 def deliver(bench: Bench) -> Bases:
-    """A bare aiohttp client against an actor at the same concurrency, and the actor with 100 events in a request."""
+    """A bare aiohttp client against an actor at the same concurrency; actors with 100 events in a request, one and five of them."""
     sink, port = _sink(bench)
     count = max(2_000, int(2_000 * bench.seconds))
     more = "concurrency = 16\n"
-    names = {"single": webhook("single", port, more=more), "batch100": webhook("batch100", port, batch=100, more=more + 'order = "none"\n')}
-    relays = {name: bench.relay(name, [table])[0] for name, table in names.items()}
+    slugs, relays = {}, {}
+    for name, number, batch in (("single", 1, 0), ("batch100", 1, 100), ("batch100x5", 5, 100)):
+        order = 'order = "none"\n' if batch else ""
+        slugs[name] = [f"{name}-{each}" for each in range(number)]
+        relays[name] = bench.relay(name, [webhook(slug, port, batch=batch, more=more + order) for slug in slugs[name]])[0]
     for _ in range(bench.repeats):
         client = bench.start("bench_load", "client", port=port, count=count, concurrency=16)
         told = client.read()
@@ -74,17 +77,18 @@ def deliver(bench: Bench) -> Bases:
         bench.add("bare", Sample(count / told["seconds"], told["cpu_s"] * 1e6 / count))
         sink.ask("report")
         for name, relay in relays.items():
-            relay.order("hold", slugs=[name])
+            sent = count * len(slugs[name])
+            relay.order("hold", slugs=slugs[name])
             relay.order("append", source="app", count=count)
             time.sleep(0.5)
             before, began = cpu_s(relay.pid), time.monotonic()
-            relay.order("resume", slugs=[name])
-            _wait(lambda: sink.ask("count")["events"] >= count)
+            relay.order("resume", slugs=slugs[name])
+            _wait(lambda sent=sent: sink.ask("count")["events"] >= sent)  # type: ignore[misc]
             seconds = time.monotonic() - began
             time.sleep(0.3)
             requests = sink.ask("report")["requests"]
-            bench.add(name, Sample(count / seconds, (cpu_s(relay.pid) - before) * 1e6 / count, {"requests": float(requests)}))
-    return {"single": "bare", "batch100": "bare"}
+            bench.add(name, Sample(sent / seconds, (cpu_s(relay.pid) - before) * 1e6 / sent, {"requests": float(requests)}))
+    return dict.fromkeys(slugs, "bare")
 
 
 def system(bench: Bench) -> Bases:
