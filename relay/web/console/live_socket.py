@@ -21,7 +21,7 @@ from relay.control.live import Live
 from relay.control.live_rows import Masked
 from relay.errors import FilterError
 from relay.observe.row_filter import EVERYTHING, ROOTS, Material, RowFilter, found_at
-from relay.observe.tap import Entry, Position, Viewer
+from relay.observe.tap import FRAME_ROWS, Entry, Position, Viewer
 
 log = structlog.get_logger("relay.web")
 
@@ -206,8 +206,12 @@ class Socket:
         viewer = one.viewer
         if not one.told:
             one.told = True
-            rows = self._rows(one, viewer.snapshot)
-            viewer.snapshot = []
+            snapshot, viewer.snapshot = viewer.snapshot, []
+            parts = []
+            for first in range(0, len(snapshot), FRAME_ROWS):
+                parts.append(self._rows(one, snapshot[first : first + FRAME_ROWS]))
+                await asyncio.sleep(0)  # what changes meanwhile follows as a patch
+            rows = b",".join(parts)
             tail = b'],"scanned":%d,"gap":%s}' % (viewer.scanned, b"true" if viewer.gap else b"false")
             await self._send_bytes(b'{"t":"snapshot","id":%d,"rows":[' % one.id + rows + tail)
         if patched := viewer.take_patches():
