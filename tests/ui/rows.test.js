@@ -5,7 +5,7 @@ import { KEPT, Rows } from "../../relay/web/static/lib/vtable.js";
 const row = (seq, more = {}) => ({ seq, event_id: `e${seq}`, to: {}, ...more });
 const made = (...seqs) => {
   const rows = new Rows();
-  rows.replace(seqs.map((seq) => row(seq)), false);
+  rows.replace(seqs.map((seq) => row(seq)));
   return rows;
 };
 const shown = (rows) => Array.from({ length: rows.count }, (_, index) => rows.at(index).seq);
@@ -21,7 +21,7 @@ test("a row that came to match late goes to its place, and never doubles", () =>
 
 test("rows below zero are older history", () => {
   const rows = new Rows();
-  rows.replace([row(-2), row(-1), row(0), row(1)], false);
+  rows.replace([row(-2), row(-1), row(0), row(1)]);
   assert.deepEqual(shown(rows), [1, 0, -1, -2]);
   assert.equal(rows.indexOf("e-2"), 3);
 });
@@ -37,7 +37,7 @@ test("a frozen view stands still and counts what waits", () => {
 
 test("a patch makes a new row and keeps the states it does not name", () => {
   const rows = new Rows();
-  rows.replace([row(1, { to: { a: "delivered", b: "pending" } })], false);
+  rows.replace([row(1, { to: { a: "delivered", b: "pending" } })]);
   const before = rows.at(0);
   rows.patch([{ event_id: "e1", to: { b: "dead" } }, { event_id: "e99", to: { b: "dead" } }]);
   assert.deepEqual(rows.at(0).to, { a: "delivered", b: "dead" });
@@ -50,10 +50,4 @@ test("it never keeps more than its limit, and forgets the oldest first", () => {
   assert.equal(rows.all.length, KEPT);
   assert.equal(rows.byId.size, KEPT);
   assert.equal(rows.at(KEPT - 1).seq, 500);
-});
-
-test("a gap is marked on the oldest row after it", () => {
-  const rows = made(1);
-  rows.replace([row(10), row(11)], true);
-  assert.deepEqual([rows.at(1).gapBefore, rows.at(0).gapBefore], [true, undefined]);
 });

@@ -2,6 +2,7 @@
 // only after it was drawn, so that relay always knows how far behind this window is.
 import { signal } from "../vendor/signals.mjs";
 
+/** @typedef {{slow_client: number, rate_limited: number, total: number}} Drops */
 /**
  * @typedef {{seq: number, event_id: string, message_id: string, at: string, source: string, type: string, name: string | null,
  *   user_id: string | null, anonymous_id: string | null, bytes: number, verdict: string, code: string | null, plan: number | null,
@@ -10,10 +11,12 @@ import { signal } from "../vendor/signals.mjs";
  * @typedef {{rate: number, backlog: number, oldest_s: number | null, retry: number, dead: number, state: string, success: number | null}} DestStats
  * @typedef {{at: string, window_s?: number, in_rate: number, sources: Record<string, number>, dest: Record<string, DestStats>, alerts?: number}} Stats
  * @typedef {{onSnapshot: (rows: Row[], gap: boolean, resumed: boolean) => void, onRows: (rows: Row[]) => void,
- *   onPatch: (rows: Patch[]) => void, onDrops?: (drops: {slow_client: number, rate_limited: number, total: number}) => void,
+ *   onPatch: (rows: Patch[]) => void, onDrops?: (drops: Drops) => void,
  *   onPaused?: (waiting: number) => void, onError?: (error: {code: string, text: string, at?: number}) => void}} Listener
  */
 
+/** @type {Drops} */
+const NO_DROPS = { slow_client: 0, rate_limited: 0, total: 0 };
 const PROTOCOL = "relay.live.v1";
 const DELAYS_MS = [500, 1000, 2000, 4000, 8000, 15_000];
 const HIDDEN_PAUSE_MS = 60_000;
@@ -92,11 +95,10 @@ class Socket {
   /** @param {any} message */
   receive(message) {
     if (message.t === "hello") {
-      const isSame = hello.value?.epoch === message.epoch;
       hello.value = message;
       this.tries = 0;
       connection.value = "live";
-      for (const subscription of this.subscriptions.values()) subscription.start(isSame);
+      for (const subscription of this.subscriptions.values()) subscription.start();
     } else if (message.t === "stats") stats.value = message;
     else if (message.t === "alert") alertNews.value += 1;
     else if (message.t === "bye") this.timer = 0;
@@ -122,11 +124,20 @@ class Socket {
 
 const socket = new Socket();
 
+/** @param {Drops} a @param {Drops} b @returns {Drops} */
+function added(a, b) {
+  return { slow_client: a.slow_client + b.slow_client, rate_limited: a.rate_limited + b.rate_limited, total: a.total + b.total };
+}
+
 class Subscription {
   isPaused = false;
-  isResumed = false;
-  /** Up to where rows came in. @type {number | null} */
+  isResuming = false;
+  /** Up to where rows came in, and of which life of relay. @type {number | null} */
   seq = null;
+  epoch = "";
+  /** Dropped before the connection was lost, and now; the server counts from each connection. */
+  before = NO_DROPS;
+  dropped = NO_DROPS;
 
   /** @param {number} id @param {object} filter @param {number} limit @param {string[]} fields @param {Listener} listener */
   constructor(id, filter, limit, fields, listener) {
@@ -137,10 +148,11 @@ class Subscription {
     this.listener = listener;
   }
 
-  /** @param {boolean} isSameEpoch */
-  start(isSameEpoch) {
-    this.isResumed = isSameEpoch && this.seq !== null;
-    const resume = this.isResumed ? { epoch: hello.value?.epoch, seq: this.seq } : undefined;
+  /** Ask for rows; after a lost connection only for those that are new, when relay still has them. */
+  start() {
+    const resume = this.seq === null ? undefined : { epoch: this.epoch, seq: this.seq };
+    this.isResuming = resume !== undefined;
+    this.before = this.dropped;
     socket.send({ t: "subscribe", id: this.id, filter: this.filter, limit: this.limit, fields: this.fields, resume });
     if (this.isPaused || socket.isHiddenPause) socket.send({ t: "pause", id: this.id });
   }
@@ -153,11 +165,17 @@ class Subscription {
       listener.onRows(message.rows);
       afterDrawing(() => socket.send({ t: "ack", seq: message.seq }));
     } else if (message.t === "snapshot") {
-      this.seq = Math.max(this.seq ?? hello.value?.seq ?? 0, ...message.rows.slice(-1).map((/** @type {Row} */ row) => row.seq));
-      listener.onSnapshot(message.rows, message.gap, this.isResumed && !message.gap);
-      this.isResumed = false;
+      const isAdded = this.isResuming && !message.gap;
+      const from = isAdded ? this.seq : null;
+      this.seq = Math.max(from ?? hello.value?.seq ?? 0, ...message.rows.slice(-1).map((/** @type {Row} */ row) => row.seq));
+      this.epoch = hello.value?.epoch ?? "";
+      this.isResuming = false;
+      listener.onSnapshot(message.rows, message.gap, isAdded);
     } else if (message.t === "patch") listener.onPatch(message.rows);
-    else if (message.t === "drops") listener.onDrops?.(message);
+    else if (message.t === "drops") {
+      this.dropped = added(this.before, message);
+      listener.onDrops?.(this.dropped);
+    }
     else if (message.t === "paused") listener.onPaused?.(message.waiting);
     else if (message.t === "error") listener.onError?.(message);
   }
@@ -165,20 +183,19 @@ class Subscription {
   /** Another filter; a fresh snapshot follows. @param {object} filter */
   setFilter(filter) {
     this.filter = filter;
-    this.isResumed = false;
+    this.isResuming = false;
     socket.send({ t: "filter", id: this.id, filter });
   }
 
   /** Other fields per row; a fresh snapshot follows. @param {string[]} fields */
   setFields(fields) {
     this.fields = fields;
-    this.isResumed = false;
     socket.send({ t: "unsubscribe", id: this.id });
     socket.subscriptions.delete(this.id);
     this.id = socket.lastId += 1;
     socket.subscriptions.set(this.id, this);
     this.seq = null;
-    if (connection.value === "live") this.start(false);
+    if (connection.value === "live") this.start();
   }
 
   pause() {
@@ -204,7 +221,7 @@ class Subscription {
 export function subscribe({ filter, limit = 500, fields = ["plan", "to"], ...listener }) {
   const subscription = new Subscription((socket.lastId += 1), filter, limit, fields, listener);
   socket.subscriptions.set(subscription.id, subscription);
-  if (connection.value === "live") subscription.start(false);
+  if (connection.value === "live") subscription.start();
   return subscription;
 }
 

@@ -119,19 +119,18 @@ function GridRow({ row, index, columns, look, isTabbed, isOpen, onOpen, onActive
 }
 
 /** @typedef {import("./live.js").Row} Row */
-/** @typedef {Row & {gapBefore?: boolean}} Shown `gapBefore`: between the row below and this one events are missing */
 
 /** How many rows a window keeps. */
 export const KEPT = 10_000;
 
 /** The rows of the live view, oldest first inside, newest first for the grid. */
 export class Rows {
-  /** @type {Shown[]} */
+  /** @type {Row[]} */
   all = [];
   /** How many of the oldest are shown; the rest waits for a person to come back to the top. */
   end = 0;
   isFrozen = false;
-  /** Newest row by event, for patches and for what is selected. @type {Map<string, Shown>} */
+  /** Newest row by event, for patches and for what is selected. @type {Map<string, Row>} */
   byId = new Map();
 
   get waiting() {
@@ -155,13 +154,12 @@ export class Rows {
     return index < this.end ? this.end - 1 - index : -1;
   }
 
-  /** @param {Row[]} rows by rising `seq` @param {boolean} isGap whether something is missing before the first */
-  replace(rows, isGap) {
+  /** @param {Row[]} rows by rising `seq` */
+  replace(rows) {
     this.all = [];
     this.byId = new Map();
     this.end = 0;
     this.isFrozen = false;
-    if (isGap && rows.length) rows = [/** @type {Shown} */ ({ ...rows[0], gapBefore: true }), ...rows.slice(1)];
     this.add(rows);
   }
 

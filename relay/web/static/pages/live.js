@@ -1,7 +1,7 @@
 // The live debugger: events as they come in, each with what became of it, newest first.
 import { Bottom, Filter, Pins, usePins } from "../lib/livebar.js";
 import { parse } from "../lib/filter.js";
-import { count, cut, plural, rate, timeMs, visible } from "../lib/format.js";
+import { count, cut, plural, rate, time, timeMs, visible } from "../lib/format.js";
 import { useKeys } from "../lib/keys.js";
 import { Empty, Skeleton, toast } from "../lib/kit.js";
 import { connection, stats, subscribe } from "../lib/live.js";
@@ -14,8 +14,8 @@ export const title = "Live";
 const DESTINATIONS = 8;
 const TEXT_CHARS = 200;
 
-/** @typedef {import("../lib/vtable.js").Shown} Shown */
-/** @typedef {{slow_client: number, rate_limited: number, total: number}} Drops */
+/** @typedef {import("../lib/live.js").Row} Row */
+/** @typedef {import("../lib/live.js").Drops} Drops */
 
 /** The tree of the text, or nothing filtered when it is no filter. @param {string} text */
 function treeOf(text) {
@@ -34,6 +34,7 @@ function useRows(q, pins) {
   const [error, setError] = useState("");
   const [paused, setPaused] = useState(/** @type {number | null} */ (null));
   const [isReady, setReady] = useState(false);
+  const [gapAt, setGap] = useState(0);
   const live = useRef(/** @type {ReturnType<typeof subscribe> | null} */ (null));
   const redraw = () => draw((old) => old + 1);
 
@@ -43,7 +44,8 @@ function useRows(q, pins) {
       fields: ["plan", "to", ...pins],
       onSnapshot: (found, isGap, isResumed) => {
         if (isResumed) rows.add(found);
-        else rows.replace(found, isGap);
+        else rows.replace(found);
+        if (isGap) setGap(Date.now());
         setReady(true);
         setError("");
         redraw();
@@ -82,7 +84,7 @@ function useRows(q, pins) {
     else rows.thaw();
     redraw();
   };
-  return { rows, drops, error, paused, isReady, toggle, clear, hold };
+  return { rows, drops, error, paused, isReady, gapAt, toggle, clear, hold, closeGap: () => setGap(0) };
 }
 
 /** @param {{query: Record<string, string>}} props */
@@ -90,7 +92,7 @@ export default function Page({ query }) {
   const q = query.q ?? "";
   const opened = query.e ?? null;
   const { pins, addPin, removePin } = usePins();
-  const { rows, drops, error, paused, isReady, toggle, clear, hold } = useRows(q, pins);
+  const { rows, drops, error, paused, isReady, gapAt, toggle, clear, hold, closeGap } = useRows(q, pins);
   const [active, setActive] = useState(/** @type {string | null} */ (opened));
   const [jumps, setJumps] = useState(0);
   const [Detail, setDetail] = useState(/** @type {any} */ (null));
@@ -104,7 +106,7 @@ export default function Page({ query }) {
   const seen = rows.count ? Object.keys(rows.at(0).to).join(" ") : "";
   const columns = useMemo(() => columnsFor([...new Set(`${slugs} ${seen}`.split(" ").filter(Boolean))], pins, opened !== null), [slugs, seen, pins, opened !== null]);
 
-  /** @param {Shown} row */
+  /** @param {Row} row */
   const open = (row) => setQuery({ e: row.event_id });
   const close = () => setQuery({ e: null });
   /** @param {number} step */
@@ -145,6 +147,8 @@ export default function Page({ query }) {
       <${Pins} pins=${pins} onRemove=${removePin} onAdd=${addPin} />
       <${Figures} perSecond=${perSecond} kept=${rows.all.length} drops=${drops} />
     </div>
+    ${gapAt > 0 && html`<div class="live-gap" role="status"><${Icon} name="warn" size=${14} /><span class="grow">The connection was lost until ${time(gapAt / 1000)}: events before may be missing in this window. Nothing is missing in relay.</span>
+      <button type="button" class="btn ghost icon small" aria-label="Close" onClick=${closeGap}><${Icon} name="close" size=${14} /></button></div>`}
     <div class="live-body ${opened ? "is-narrow" : ""} ${isOff && rows.count ? "is-off" : ""}">
       <div class="live-grid">
         ${rows.waiting > 0 && html`<button type="button" class="live-new" onClick=${toTop}><${Icon} name="up" size=${14} />${count(rows.waiting)} new</button>`}
@@ -159,14 +163,14 @@ export default function Page({ query }) {
   </div>`;
 }
 
-/** @param {Shown} row */
+/** @param {Row} row */
 function keyOf(row) {
   return row.event_id;
 }
 
-/** @param {Shown} row */
+/** @param {Row} row */
 function look(row) {
-  return `${row.verdict === "accepted" ? "" : `not ${row.verdict}`}${row.gapBefore ? " gap" : ""}`;
+  return `${row.verdict === "accepted" ? "" : `not ${row.verdict}`}`;
 }
 
 /** @param {{perSecond: number | undefined, kept: number, drops: Drops}} props */
@@ -198,7 +202,7 @@ function shown(text) {
   return text ? cut(visible(text), TEXT_CHARS) : html`<span class="muted">–</span>`;
 }
 
-/** What makes room when an event is open beside the grid. @type {import("../lib/vtable.js").Column<Shown>[]} */
+/** What makes room when an event is open beside the grid. @type {import("../lib/vtable.js").Column<Row>[]} */
 const ASIDE = [
   { key: "user", label: "User", width: "minmax(90px, 1fr)", class: "mono", render: (row) => (row.user_id ? shown(row.user_id) : row.anonymous_id ? html`<span class="muted" title="anonymous">${shown(row.anonymous_id)}</span>` : shown(null)) },
   { key: "source", label: "Source", width: "minmax(72px, 0.7fr)", render: (row) => shown(row.source) },
@@ -206,7 +210,7 @@ const ASIDE = [
 
 /**
  * @param {string[]} slugs of destinations @param {string[]} pins @param {boolean} isNarrow an event is open beside the grid
- * @returns {import("../lib/vtable.js").Column<Shown>[]}
+ * @returns {import("../lib/vtable.js").Column<Row>[]}
  */
 function columnsFor(slugs, pins, isNarrow) {
   const named = slugs.slice(0, DESTINATIONS);
@@ -216,34 +220,34 @@ function columnsFor(slugs, pins, isNarrow) {
     { key: "type", label: "Type", width: "64px", class: "type", render: (row) => cut(visible(row.type), 20) },
     { key: "event", label: "Event", width: `minmax(${isNarrow ? 110 : 150}px, 2fr)`, class: "event", render: what },
     ...(isNarrow ? [] : ASIDE),
-    ...pins.map((path) => ({ key: `pin:${path}`, label: path.split(".").at(-1), title: path, width: "minmax(80px, 1fr)", class: "mono", render: (/** @type {Shown} */ row) => pinned(row, path) })),
+    ...pins.map((path) => ({ key: `pin:${path}`, label: path.split(".").at(-1), title: path, width: "minmax(80px, 1fr)", class: "mono", render: (/** @type {Row} */ row) => pinned(row, path) })),
     { key: "plan", label: "Plan", width: isNarrow ? "34px" : "52px", class: "mid", render: plan },
-    ...named.map((slug) => ({ key: `to:${slug}`, label: slug, title: slug, width: isNarrow ? "38px" : `minmax(40px, ${Math.max(56, Math.min(96, slug.length * 8))}px)`, class: "mid", render: (/** @type {Shown} */ row) => delivery(row, slug) })),
-    ...(rest.length ? [{ key: "to:rest", label: `+${rest.length}`, title: rest.join(", "), width: "56px", class: "mid", render: (/** @type {Shown} */ row) => worst(row, rest) }] : []),
+    ...named.map((slug) => ({ key: `to:${slug}`, label: slug, title: slug, width: isNarrow ? "38px" : `minmax(40px, ${Math.max(56, Math.min(96, slug.length * 8))}px)`, class: "mid", render: (/** @type {Row} */ row) => delivery(row, slug) })),
+    ...(rest.length ? [{ key: "to:rest", label: `+${rest.length}`, title: rest.join(", "), width: "56px", class: "mid", render: (/** @type {Row} */ row) => worst(row, rest) }] : []),
   ];
 }
 
-/** Name of the event; what was not accepted says why. @param {Shown} row */
+/** Name of the event; what was not accepted says why. @param {Row} row */
 function what(row) {
   const name = row.name ? cut(visible(row.name), TEXT_CHARS) : html`<span class="muted">${row.type === "identify" ? shown(row.user_id) : "–"}</span>`;
   if (row.verdict === "accepted") return name;
   return html`<${Glyph} state=${row.verdict} /> ${name} <span class="live-code">${row.code ?? row.verdict}</span>`;
 }
 
-/** @param {Shown} row @param {string} path */
+/** @param {Row} row @param {string} path */
 function pinned(row, path) {
   const value = row.fields?.[path];
   if (value === undefined) return shown(null);
   return cut(visible(typeof value === "string" ? value : JSON.stringify(value)), TEXT_CHARS);
 }
 
-/** @param {Shown} row */
+/** @param {Row} row */
 function plan(row) {
   if (!row.plan) return row.verdict === "accepted" ? html`<span class="muted">ok</span>` : "";
   return html`<span class="tone-warn strong" title=${`${row.plan} against the plan`}>!${row.plan}</span>`;
 }
 
-/** @param {Shown} row @param {string} slug */
+/** @param {Row} row @param {string} slug */
 function delivery(row, slug) {
   const state = row.to[slug];
   return state ? html`<${Glyph} state=${state} title=${`${slug}: ${state}`} />` : html`<span class="live-none">·</span>`;
@@ -251,7 +255,7 @@ function delivery(row, slug) {
 
 const WORST = ["dead", "expired", "retry", "held", "blocked", "parked", "pending", "sending", "delivered", "filtered", "discarded"];
 
-/** The one of many that needs a look first. @param {Shown} row @param {string[]} slugs */
+/** The one of many that needs a look first. @param {Row} row @param {string[]} slugs */
 function worst(row, slugs) {
   const states = slugs.map((slug) => row.to[slug]).filter(Boolean);
   const first = WORST.find((state) => states.includes(state));
