@@ -24,11 +24,12 @@ To = dict[str, str]
 class Body:
     """What filters look at: the stored JSON, parsed again when a filter asks after the row was published."""
 
-    __slots__ = ("_payload", "body")
+    __slots__ = ("_masked", "_payload", "body")
 
     def __init__(self, body: bytes, payload: Mapping[str, Any] | None = None) -> None:
         self.body = body
         self._payload = payload
+        self._masked: Body | None = None
 
     @property
     def payload(self) -> Mapping[str, Any]:
@@ -37,27 +38,24 @@ class Body:
         value = jsonio.loads(self.body) if self.body else {}
         return value if isinstance(value, dict) else {}
 
-    def release(self) -> None:
-        """Keep the bytes only: they are a quarter of the parsed payload."""
-        self._payload = None
-
-
-class Masked:
-    """A body as somebody sees it who may not see secrets."""
-
-    __slots__ = ("_material", "_names")
-
-    def __init__(self, material: Material, names: tuple[str, ...]) -> None:
-        self._material, self._names = material, names
-
-    @property
-    def payload(self) -> Mapping[str, Any]:
-        masked: Mapping[str, Any] = mask(self._material.payload, self._names)
+    def masked(self, names: tuple[str, ...]) -> "Body":
+        """The same as somebody sees it who may not see secrets; made once while the row is published, for all who ask with these names."""
+        if self._masked is not None:
+            return self._masked
+        payload = mask(self.payload, names)
+        masked = Body(jsonio.dumps(payload) if self.body else b"", payload)
+        if self._payload is not None:
+            self._masked = masked
         return masked
 
-    @property
-    def body(self) -> bytes:
-        return jsonio.dumps(self.payload) if self._material.body else b""
+    def release(self) -> None:
+        """Keep the bytes only: they are a quarter of the parsed payload."""
+        self._payload = self._masked = None
+
+
+def masked(material: Material, names: tuple[str, ...]) -> Material:
+    """The material without what is secret by its name."""
+    return material.masked(names) if isinstance(material, Body) else material
 
 
 class RowMaker:

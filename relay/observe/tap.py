@@ -207,8 +207,8 @@ class Tap:
     def dropped(self, code: str, count: int) -> None:
         self._counters.count("relay_live_rows_dropped_total", code, by=count)
 
-    def second(self) -> int:
-        return int(self._clock.monotonic())
+    def now_s(self) -> float:
+        return self._clock.monotonic()
 
 
 class Viewer:
@@ -238,8 +238,7 @@ class Viewer:
         self._touched: dict[int, Entry] = {}
         self._known: dict[int, bool] = {}
         """Rows that were sent: True. Where an older row may come to match, also those that were queued or dropped: False."""
-        self._second = 0
-        self._in_second = 0
+        self._allowance, self._allowed_s = 2.0 * tap.max_rate, tap.now_s()
 
     # from the tap
 
@@ -267,7 +266,7 @@ class Viewer:
             self.waiting += len(wanted)
             self._paused_rows.extend(wanted)
             return
-        room = self._room_in_second(len(wanted))
+        room = self._allowed(len(wanted))
         if room < len(wanted):
             self._drop("rate_limited", len(wanted) - room)
             wanted = wanted[:room]
@@ -285,13 +284,14 @@ class Viewer:
             oldest = self._tap.oldest
             self._known = {seq: known for seq, known in self._known.items() if seq >= oldest}
 
-    def _room_in_second(self, count: int) -> int:
-        second = self._tap.second()
-        if second != self._second:
-            self._second, self._in_second = second, 0
-        room = min(count, self._tap.max_rate - self._in_second)
-        self._in_second += room
-        return room
+    def _allowed(self, count: int) -> int:
+        """How many of `count` rows the rate allows; what one second leaves serves the next, so that an uneven flow at the rate loses nothing."""
+        rate, now_s = self._tap.max_rate, self._tap.now_s()
+        self._allowance = min(2.0 * rate, self._allowance + (now_s - self._allowed_s) * rate)
+        self._allowed_s = now_s
+        allowed = min(count, int(self._allowance))
+        self._allowance -= allowed
+        return allowed
 
     def _drop(self, code: str, count: int) -> None:
         setattr(self, code, getattr(self, code) + count)

@@ -74,7 +74,7 @@ def test_every_metric_is_moved_by_something() -> None:
     tap = Tap(SystemClock(), metrics, max_rate=1)
     tap.start()
     tap.subscribe(RowFilter({"all": []}))
-    tap.publish(({"event_id": number, "to": {}}, NOTHING) for number in "12")
+    tap.publish(({"event_id": number, "to": {}}, NOTHING) for number in "123")
     moved = {name for (name, _), value in samples(metrics).items() if value > 0}
     assert {*COUNTERS, *GAUGES, *(f"{name}_count" for name in HISTOGRAMS)} <= moved
 

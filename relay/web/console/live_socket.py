@@ -18,7 +18,7 @@ from relay.base.masking import mask
 from relay.base.secret import MASK
 from relay.base.tasks import spawn
 from relay.control.live import Live
-from relay.control.live_rows import Masked
+from relay.control.live_rows import masked
 from relay.errors import FilterError
 from relay.observe.row_filter import EVERYTHING, ROOTS, Material, RowFilter, found_at
 from relay.observe.tap import FRAME_ROWS, Entry, Position, Viewer
@@ -89,7 +89,7 @@ class Socket:
         self._mask_names = mask_names
         self._through: Callable[[Material], Material] | None = None
         if not by.role.includes(Role.OPERATOR):
-            self._through = lambda material: Masked(material, mask_names)
+            self._through = lambda material: masked(material, mask_names)
         self._subscriptions: dict[int, Subscription] = {}
         self._wake = asyncio.Event()
         self._stats = b""
