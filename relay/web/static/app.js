@@ -8,8 +8,13 @@ import { hrefs, matchPath, navigate, place } from "./lib/router.js";
 import { loadSession, logout, session } from "./lib/session.js";
 import { effect, html, Icon, render, useEffect, useRef, useState } from "./lib/ui.js";
 
-/** A route brings in its module and, with it, the styles that only it needs. @param {string} name */
-function styles(name) {
+/** A route brings in its module and, with it, the styles that only it needs. @param {string} names by spaces */
+function styles(names) {
+  return Promise.all(names.split(" ").map(stylesheet));
+}
+
+/** @param {string} name */
+function stylesheet(name) {
   const href = `/ui/static/pages/${name}.css`;
   if (document.querySelector(`link[href="${href}"]`)) return Promise.resolve();
   return new Promise((resolve, reject) => {
@@ -34,7 +39,7 @@ const ROUTES = [
   { path: "/ui/sources", nav: "sources", css: "pages", load: () => import("./pages/sources.js") },
   { path: "/ui/sources/:slug", nav: "sources", css: "pages", load: () => import("./pages/source.js") },
   { path: "/ui/destinations", nav: "destinations", css: "pages", load: () => import("./pages/destinations.js") },
-  { path: "/ui/destinations/:slug", nav: "destinations", css: "pages", load: () => import("./pages/destination.js") },
+  { path: "/ui/destinations/:slug", nav: "destinations", css: "pages live", load: () => import("./pages/destination.js") },
   { path: "/ui/alerts", nav: "alerts", css: "pages", load: () => import("./pages/alerts.js") },
   { path: "/ui/settings", nav: "settings", css: "pages", load: () => import("./pages/settings.js") },
 ];

@@ -1,6 +1,5 @@
 // Alerts in words. Pure.
 import { count, plural, seconds } from "./format.js";
-import { hrefs } from "./router.js";
 
 /** @typedef {{kind: "destination" | "source" | "relay", slug: string}} Subject */
 /**
@@ -17,12 +16,6 @@ export function amount(value, unit) {
   if (value === null || value === undefined || unit === "") return "";
   if (unit === "share") return `${Math.round(value * 1000) / 10} %`;
   return unit === "s" ? seconds(value) : plural(value, unit.replace(/s$/, ""));
-}
-
-/** @param {Subject} subject */
-export function subjectHref(subject) {
-  if (subject.kind === "destination") return hrefs.destination(subject.slug);
-  return subject.kind === "source" ? hrefs.source(subject.slug) : "/ui/settings?tab=system";
 }
 
 /** What a rule would have done. @param {Rule} rule */

@@ -1,10 +1,10 @@
 // The way of one event: the stages on the source side, then one branch per destination with its attempts and the reason in a sentence.
-import { countdown, cut, lines, ms, time, visible } from "./format.js";
-import { pretty } from "./json.js";
+import { countdown, cut, ms, time, visible } from "./format.js";
 import { CopyButton, Pill, Time } from "./kit.js";
 import { hrefs } from "./router.js";
 import { may, nowS } from "./session.js";
 import { atTime, changesOf, giveUp, retryNow, since, titleOf } from "./story.js";
+import { wire } from "./wire.js";
 import { html, Icon, State, STATES, useEffect, useState } from "./ui.js";
 
 /** @typedef {import("./story.js").Story} Story */
@@ -136,30 +136,6 @@ function Attempts({ to }) {
 function Exchange({ detail }) {
   return html`${detail.request && html`<details class="more"><summary>Last request</summary><${Block} value=${detail.request} /></details>`}
     ${detail.response && html`<details class="more"><summary>Last response</summary><${Block} value=${detail.response} /></details>`}`;
-}
-
-/**
- * A request or a response as it goes over the wire; a body that is JSON is laid out.
- * @param {any} part @returns {string}
- */
-function wire(part) {
-  if (typeof part !== "object" || part === null) return lines(String(part));
-  const { method, url, status, headers, body, ...rest } = part;
-  const first = method ? `${method} ${url}` : status ? `HTTP ${status}` : "";
-  const named = Array.isArray(headers) ? headers : Object.entries(headers ?? {});
-  const more = Object.entries(rest).filter(([, value]) => typeof value === "number" || (typeof value === "string" && value));
-  const head = [first, ...named.map(([name, value]) => `${name}: ${value}`), ...(first ? [] : more.map(([name, value]) => `${name}: ${value}`))];
-  return lines([...head.filter(Boolean), "", bodyText(body)].join("\n").trim());
-}
-
-/** @param {unknown} body */
-function bodyText(body) {
-  if (typeof body !== "string") return body === undefined || body === null ? "" : pretty(body);
-  try {
-    return /^\s*[[{]/.test(body) ? pretty(JSON.parse(body)) : body;
-  } catch {
-    return body;
-  }
 }
 
 /** @param {{value: unknown}} props */

@@ -1,6 +1,6 @@
 // Alerts: what fires now and what to do about it, what was, and the rules.
 import { path, post } from "../lib/api.js";
-import { amount, isMuted, subjectHref } from "../lib/alerting.js";
+import { amount, isMuted } from "../lib/alerting.js";
 import { ago, cut, fullTime, seconds, time, visible } from "../lib/format.js";
 import { attempt, Empty, Menu, Pill, Tabs, Time, View } from "../lib/kit.js";
 import { alertNews } from "../lib/live.js";
@@ -59,6 +59,12 @@ function Card({ alert, onChange }) {
       ${muted ? html`<${Pill} tone="off" title="by ${alert.muted_by ?? ""}">muted for ${seconds(Math.round((alert.muted_until_s ?? 0) - Date.now() / 1000))}</${Pill}>` : html`<${Value} alert=${alert} />`}
       ${may("operator") && html`<${MuteMenu} alert=${alert} muted=${muted} onChange=${onChange} />`}</div>
     <${Facts} alert=${alert} /></article>`;
+}
+
+/** @param {import("../lib/alerting.js").Subject} subject */
+function subjectHref(subject) {
+  if (subject.kind === "destination") return hrefs.destination(subject.slug);
+  return subject.kind === "source" ? hrefs.source(subject.slug) : "/ui/settings?tab=system";
 }
 
 /** @param {{alert: Alert}} props */

@@ -1,18 +1,18 @@
 // Dead letters of a destination: looked at, sent again, exported or thrown away. An order acts on the filter, not on the page that is visible.
 import { post, urlOf } from "../lib/api.js";
-import { compact, count, cut, lines, plural, time, visible } from "../lib/format.js";
+import { compact, count, cut, plural, time, visible } from "../lib/format.js";
 import { CopyButton, Dialog, Empty, Pill, Segmented, Time, toast, View } from "../lib/kit.js";
 import { ConfirmCount, needsTyping } from "../lib/confirm.js";
 import { usePoll } from "../lib/poll.js";
 import { hrefs, setQuery } from "../lib/router.js";
 import { may } from "../lib/session.js";
+import { wire } from "../lib/wire.js";
 import { html, Icon, useEffect, useMemo, useState } from "../lib/ui.js";
-import { requestText, responseText } from "./destination_delivery.js";
 
 /** @typedef {import("./destination.js").Detail} Detail */
 /** @typedef {{destination: string, job: string, id: number, subscription_id: string, message_id: string, type: string, name: string, source: string, code: string,
  *   status: number | null, attempts: number, first_s: number, changed_s: number, detail: any}} Letter */
-/** @typedef {{ids?: number[], code?: string, since_s?: number, until_s?: number}} Choice */
+/** @typedef {{ids?: number[], code?: string, since_s?: number, until_s?: number, message_ids?: string[]}} Choice */
 
 const STEP = 50;
 const LIMIT_MAX = 1000;
@@ -26,11 +26,11 @@ const SPAN_S = /** @type {Record<string, number>} */ ({ "1h": 3600, "24h": 86_40
 
 /** @param {{to: Detail, query: Record<string, string>, onChange: () => void}} props */
 export function Dead({ to, query, onChange }) {
-  const { dcode: code = "", since = "" } = query;
+  const { dcode: code = "", since = "", mid = "" } = query;
   const [limit, setLimit] = useState(STEP);
   // In steps of a minute, so that the question stays the same between two polls.
   const since_s = useMemo(() => (SPAN_S[since] ? Math.floor((Date.now() / 1000 - SPAN_S[since]) / 60) * 60 : null), [since]);
-  const poll = usePoll("dead", { query: { to: to.slug, code, since_s, limit }, everyMs: 5000 });
+  const poll = usePoll("dead", { query: { to: to.slug, code, since_s, message_id: mid, limit }, everyMs: 5000 });
   const known = useMemo(() => [...new Set([...to.errors.filter((each) => each.state === "dead").map((each) => each.code), ...to.funnel.by_code.failed.map((each) => each.code), ...(code ? [code] : [])])].sort(), [to.errors, to.funnel, code]);
   const done = () => {
     poll.reload();
@@ -39,11 +39,12 @@ export function Dead({ to, query, onChange }) {
   return html`<section class="card" aria-label="Dead letters">
     <div class="card-head wrap-head"><h2>Dead letters</h2>
       <label class="row small muted" for="dead-code">Code</label><select id="dead-code" class="select small" value=${code} onChange=${(/** @type {any} */ event) => setQuery({ dcode: event.target.value })}><option value="">All</option>${known.map((each) => html`<option key=${each} value=${each}>${visible(each)}</option>`)}</select>
+      <input class="input small" type="search" aria-label="Message id" placeholder="Message id" value=${mid} onInput=${(/** @type {any} */ event) => setQuery({ mid: event.target.value.trim() })} />
       <${Segmented} label="Since" options=${SINCE} value=${since} onChange=${(/** @type {string} */ value) => setQuery({ since: value })} /></div>
     <${View} poll=${poll} rows=${5}>${(/** @type {{dead: Letter[], total: number}} */ told) =>
       told.total === 0
-        ? html`<${Empty} icon="check" title=${code || since ? "No dead letter matches" : "No dead letters"}>${code || since ? html`<button type="button" class="btn" onClick=${() => setQuery({ dcode: null, since: null })}>Show all</button>` : html`<p>Events that the receiver refuses for good end up here and are kept until they are sent again or thrown away.</p>`}</${Empty}>`
-        : html`<${List} key=${`${code} ${since}`} told=${told} slug=${to.slug} choice=${{ ...(code && { code }), ...(since_s && { since_s }) }} onDone=${done} onMore=${limit < Math.min(told.total, LIMIT_MAX) ? () => setLimit(Math.min(limit + 4 * STEP, LIMIT_MAX)) : null} />`}</${View}>
+        ? html`<${Empty} icon="check" title=${code || since || mid ? "No dead letter matches" : "No dead letters"}>${code || since || mid ? html`<button type="button" class="btn" onClick=${() => setQuery({ dcode: null, since: null, mid: null })}>Show all</button>` : html`<p>Events that the receiver refuses for good end up here and are kept until they are sent again or thrown away.</p>`}</${Empty}>`
+        : html`<${List} key=${`${code} ${since} ${mid}`} told=${told} slug=${to.slug} choice=${{ ...(code && { code }), ...(since_s && { since_s }), ...(mid && { message_ids: [mid] }) }} onDone=${done} onMore=${limit < Math.min(told.total, LIMIT_MAX) ? () => setLimit(Math.min(limit + 4 * STEP, LIMIT_MAX)) : null} />`}</${View}>
   </section>`;
 }
 
@@ -79,7 +80,7 @@ function List({ told, slug, choice, onDone, onMore }) {
       ${isAll && html`<button type="button" class="link" onClick=${() => setAll(false)}>Clear</button>`}
       <span class="grow"></span>
       <button type="button" class="btn small" disabled=${!chosen} onClick=${() => setOrder("resend")}><${Icon} name="refresh" size=${14} />Send again</button>
-      <a class="btn small" href=${urlOf("dead/export", { to: slug, code: choice.code, since_s: choice.since_s })} download="dead-${slug}.ndjson" title="All that match, one JSON object a line, with the event"><${Icon} name="down" size=${14} />Export NDJSON</a>
+      <a class="btn small" href=${urlOf("dead/export", { to: slug, code: choice.code, since_s: choice.since_s, message_id: choice.message_ids?.[0] })} download="dead-${slug}.ndjson" title="All that match, one JSON object a line, with the event"><${Icon} name="down" size=${14} />Export NDJSON</a>
       <button type="button" class="btn small danger" disabled=${!chosen} onClick=${() => setOrder("discard")}><${Icon} name="trash" size=${14} />Discard</button>
     </div>`}
     <div class="table-wrap"><table class="table letters"><thead><tr>${canAct && html`<th class="tight"><span class="sr-only">Chosen</span></th>`}<th>Event</th><th class="wide-only">Source</th><th>Code</th>${canAct && html`<th>Answer</th>`}<th class="num">Attempts</th><th class="num">Given up</th><th class="tight"><span class="sr-only">Open</span></th></tr></thead>
@@ -110,13 +111,13 @@ function Row({ letter, isPicked, isOpen, onPick, onOpen }) {
       ${may("operator") && html`<td class="answer"><span class="mono small ellipsis">${answer ? cut(visible(answer), 140) : html`<span class="muted">–</span>`}</span></td>`}
       <td class="num">${letter.attempts}</td><td class="num"><${Time} at_s=${letter.changed_s} text=${time(letter.changed_s)} /></td>
       <td class="tight"><button type="button" class="btn ghost icon small" aria-expanded=${isOpen} aria-label="Request and answer of ${cut(name, 80)}" onClick=${onOpen}><${Icon} name=${isOpen ? "down" : "right"} size=${14} /></button></td></tr>`,
-    isOpen && html`<tr key="open" class="errors-open"><td colspan="8"><div class="cols-2 exchange"><${Part} title="Last request" text=${requestText(detail?.request)} /><${Part} title="Last answer" text=${responseText(detail?.response)} /></div></td></tr>`,
+    isOpen && html`<tr key="open" class="errors-open"><td colspan="8"><div class="cols-2 exchange"><${Part} title="Last request" text=${wire(detail?.request)} /><${Part} title="Last answer" text=${wire(detail?.response)} /></div></td></tr>`,
   ];
 }
 
 /** @param {{title: string, text: string}} props */
 function Part({ title, text }) {
-  return html`<div class="stack near"><div class="row between"><h3>${title}</h3>${text && html`<${CopyButton} text=${text} />`}</div>${text ? html`<pre class="code" tabindex="0">${lines(text)}</pre>` : html`<p class="muted small">Nothing is kept, or it is for operators only.</p>`}</div>`;
+  return html`<div class="stack near"><div class="row between"><h3>${title}</h3>${text && html`<${CopyButton} text=${text} />`}</div>${text ? html`<pre class="code" tabindex="0">${text}</pre>` : html`<p class="muted small">Nothing is kept, or it is for operators only.</p>`}</div>`;
 }
 
 /** @param {{order: "resend" | "discard", slug: string, total: number, choice: Choice, onClose: () => void, onDone: () => void}} props */

@@ -51,7 +51,7 @@ function Body({ to, period, query, onChange }) {
     { id: "settings", label: "Settings" },
     ...(may("operator") ? [{ id: "history", label: "History" }] : []),
   ];
-  const choose = (/** @type {string} */ id) => setQuery({ tab: id === "delivery" ? null : id, code: null, stage: null });
+  const choose = (/** @type {string} */ id) => setQuery({ tab: id === "delivery" ? null : id, code: null, stage: null, dcode: null, since: null, mid: null });
   return html`<${Head} to=${to} period=${period} onChange=${onChange} />
     <${Held} to=${to} onChange=${onChange} />
     <${Figures} to=${to} />
@@ -123,7 +123,7 @@ function Held({ to }) {
 function Figures({ to }) {
   const oldest = waits(to.oldest_s);
   const left = to.eta_s ? to.eta_s - Date.now() / 1000 : null;
-  const ends = left === null ? (to.pending && !oldest ? "on its way" : to.pending ? (to.state === "running" ? "does not shrink now" : "waits for it to go on") : "nothing waits") : left < 5 ? "done in a moment" : `done in about ${seconds(Math.round(left))}`;
+  const ends = left === null ? (to.pending && !oldest ? "on its way" : to.pending ? (to.state === "running" ? "does not shrink now" : "waits for it to go on") : "nothing waits") : left < 5 ? "done in a moment" : `done in ~${seconds(Math.round(left))}`;
   return html`<${Stats} items=${[
     { label: "Delivered", value: rate(to.rate), sub: `${compact(to.funnel.delivered)} in the ${PERIODS[to.period] ?? to.period}` },
     { label: "Success", value: percent(to.success), tone: to.success === null ? undefined : toneOfShare(to.success) === "ok" ? undefined : toneOfShare(to.success), sub: "of all attempts" },

@@ -1,11 +1,12 @@
 // The tab "Delivery": the funnel with its reasons, the charts, and what fails with samples of request and answer.
 import { path } from "../lib/api.js";
 import { Chart, Legend } from "../lib/chart.js";
-import { compact, count, lines, ms, percent, PERIODS, time, visible } from "../lib/format.js";
+import { compact, count, ms, percent, PERIODS, time, visible } from "../lib/format.js";
 import { CopyButton, Empty, ErrorBox, Pill, Skeleton, Time } from "../lib/kit.js";
 import { usePoll } from "../lib/poll.js";
 import { hrefs, setQuery } from "../lib/router.js";
 import { may } from "../lib/session.js";
+import { wire } from "../lib/wire.js";
 import { html, Icon, useMemo, useRef, useState } from "../lib/ui.js";
 
 /** @typedef {import("./destination.js").Detail} Detail */
@@ -168,40 +169,10 @@ function SampleItem({ sample, isFirst }) {
       <span class="grow"></span><span class="muted small nowrap">attempt ${sample.attempt}</span>${sample.status ? html`<span class="num strong nowrap">HTTP ${sample.status}</span>` : html`<code>${visible(sample.code)}</code>`}${sample.duration_ms !== null && html`<span class="num muted nowrap">${ms(sample.duration_ms)}</span>`}
     </summary>
     <p class="sample-more"><a class="row" href=${hrefs.event(sample.event_id)}>The whole way of this event<${Icon} name="right" size=${12} /></a></p>
-    <div class="cols-2 exchange"><${Side} title="Request" text=${requestText(sample.request)} note=${sample.request && !may("operator") ? "Its body is shown to operators." : ""} none="What was sent is shown to operators only." /><${Side} title="Answer" text=${responseText(sample.response)} none="No answer came." /></div></details></li>`;
+    <div class="cols-2 exchange"><${Side} title="Request" text=${wire(sample.request)} note=${sample.request && !may("operator") ? "Its body is shown to operators." : ""} none="What was sent is shown to operators only." /><${Side} title="Answer" text=${wire(sample.response)} none="No answer came." /></div></details></li>`;
 }
 
 /** @param {{title: string, text: string, none: string, note?: string}} props */
 function Side({ title, text, none, note }) {
-  return html`<div class="stack near"><div class="row between"><h3>${title}</h3>${text && html`<${CopyButton} text=${text} label="Copy the ${title.toLowerCase()}" />`}</div>${text ? html`<pre class="code" tabindex="0">${lines(text)}</pre>` : html`<p class="muted small">${none}</p>`}${note && html`<p class="muted small">${note}</p>`}</div>`;
-}
-
-/** As on the wire; a JSON body is indented. @param {any} request */
-export function requestText(request) {
-  if (!request) return "";
-  if (typeof request === "string") return request;
-  const head = [`${request.method ?? ""} ${request.url ?? ""}`, ...headers(request.headers)].join("\n");
-  return request.body === null || request.body === undefined ? head : `${head}\n\n${body(request.body)}`;
-}
-
-/** @param {any} response */
-export function responseText(response) {
-  if (!response) return "";
-  if (typeof response === "string") return response;
-  return [`HTTP ${response.status ?? ""}`, ...headers(response.headers), "", body(response.body ?? "")].join("\n").trimEnd();
-}
-
-/** @param {Record<string, unknown> | undefined} all */
-function headers(all) {
-  return Object.entries(all ?? {}).map(([name, value]) => `${name}: ${value}`);
-}
-
-/** @param {unknown} value */
-function body(value) {
-  if (typeof value !== "string") return JSON.stringify(value, null, 2);
-  try {
-    return JSON.stringify(JSON.parse(value), null, 2);
-  } catch {
-    return value;
-  }
+  return html`<div class="stack near"><div class="row between"><h3>${title}</h3>${text && html`<${CopyButton} text=${text} label="Copy the ${title.toLowerCase()}" />`}</div>${text ? html`<pre class="code" tabindex="0">${text}</pre>` : html`<p class="muted small">${none}</p>`}${note && html`<p class="muted small">${note}</p>`}</div>`;
 }

@@ -1,17 +1,40 @@
 // How a destination is set up: its mappings, settings and way of delivering, all from the configuration; and what people did to it.
-import { hrefs } from "../lib/router.js";
+import { get, path } from "../lib/api.js";
 import { count, lines, seconds, visible } from "../lib/format.js";
-import { CopyButton, Empty, Kv, Pill, Time } from "../lib/kit.js";
-import { html, Icon } from "../lib/ui.js";
+import { CopyButton, Empty, Kv, Pill, Time, toast } from "../lib/kit.js";
+import { recentEvent } from "../lib/recent.js";
+import { hrefs } from "../lib/router.js";
+import { SendDialog } from "../lib/senddialog.js";
+import { may } from "../lib/session.js";
+import { html, Icon, useState } from "../lib/ui.js";
 
 /** @typedef {import("./destination.js").Detail} Detail */
+
+/** Shows what the newest event would become; nothing is sent before a person says so. @param {{to: Detail}} props */
+function TryMapping({ to }) {
+  const [story, setStory] = useState(/** @type {any} */ (null));
+  const [isBusy, setBusy] = useState(false);
+  const look = async () => {
+    setBusy(true);
+    try {
+      const id = await recentEvent(to.slug);
+      if (id) setStory(await get(path("events", id)));
+      else toast("No event has come here yet that could be tried", "info");
+    } catch (error) {
+      toast(/** @type {Error} */ (error).message, "bad");
+    }
+    setBusy(false);
+  };
+  return html`<div class="row between flow"><p class="muted">What a mapping makes of an event is shown without sending it.</p><button type="button" class="btn" disabled=${isBusy} onClick=${look}><${Icon} name="play" size=${14} />Try on the newest event</button></div>
+    ${story && html`<${SendDialog} story=${story} destination=${to.slug} onClose=${() => setStory(null)} />`}`;
+}
 
 /** @param {{to: Detail}} props */
 export function Mappings({ to }) {
   if (!to.mappings.length) {
     return html`<section class="card"><${Empty} icon="columns" title="No mapping of its own"><p>This destination takes its presets: what its definition maps by itself.</p></${Empty}></section>`;
   }
-  return html`<div class="stack gap-4">${to.mappings.map((each) => {
+  return html`<div class="stack gap-4">${may("operator") && html`<${TryMapping} to=${to} />`}${to.mappings.map((each) => {
     const rules = Object.entries(each.mapping);
     return html`<section key=${each.id} class="card"><div class="card-head"><h2 class="name">${visible(each.name || each.id)}</h2><span class="muted small">${each.action}</span>
         <span class="row">${each.enabled ? html`<${Pill} tone="ok">on</${Pill}>` : html`<${Pill}>off</${Pill}>`}</span></div>

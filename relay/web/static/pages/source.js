@@ -123,6 +123,7 @@ function Setup({ source, sdk }) {
   return html`<div class="cols-side setup">
     <section class="card"><div class="card-head"><h2>Send events</h2><${Segmented} label="SDK" options=${SDKS.map((each) => ({ value: each.id, label: each.label }))} value=${chosen.id} onChange=${(/** @type {string} */ id) => setQuery({ sdk: id, tab: "setup" })} /></div>
       <div class="card-body stack"><p class="muted">${chosen.where}</p><div class="code-box"><pre class="code" tabindex="0">${text}</pre><${CopyButton} text=${text} label="Copy the code" /></div>
+      ${may("operator") && html`<p class="muted small">To exchange the write key, list both in <code>write_keys</code>, move your apps over, then take the old one out.</p>`}
       ${!may("operator") && html`<p class="muted small">Write keys are shown to operators; put yours in the place of <code>${KEY}</code>.</p>`}</div></section>
     <section class="card"><div class="card-head"><h2>This source</h2></div><div class="card-body"><${Kv} items=${[
       ["Slug", html`<code>${source.slug}</code>`],
