@@ -127,7 +127,7 @@ function Figures({ to }) {
   return html`<${Stats} items=${[
     { label: "Delivered", value: rate(to.rate), sub: `${compact(to.funnel.delivered)} in the ${PERIODS[to.period] ?? to.period}` },
     { label: "Success", value: percent(to.success), tone: to.success === null ? undefined : toneOfShare(to.success) === "ok" ? undefined : toneOfShare(to.success), sub: "of all attempts" },
-    { label: "p95", value: ms(to.p95_ms), sub: to.p50_ms === null ? "nothing delivered" : `p50 ${ms(to.p50_ms)}, p99 ${ms(to.p99_ms)}` },
+    { label: "p95", value: ms(to.p95_ms), sub: to.p50_ms === null ? "nothing delivered" : `p50 ${ms(to.p50_ms)}` },
     { label: "Backlog", value: compact(to.pending), sub: ends, title: count(to.pending) },
     { label: "Oldest waiting", value: oldest || "–", sub: to.retry ? `${compact(to.retry)} retrying` : to.parked ? `${compact(to.parked)} parked` : "none retrying" },
     { label: "Dead", value: compact(to.dead), tone: to.dead ? "bad" : undefined, sub: to.dead ? "can be sent again" : "none given up" },
