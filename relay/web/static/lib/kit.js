@@ -169,7 +169,17 @@ export async function attempt(act, done) {
 
 /** Into the clipboard. @param {string} text @param {string} [what] */
 export function copy(text, what = "Copied") {
-  return attempt(() => navigator.clipboard.writeText(text), what);
+  return attempt(async () => (navigator.clipboard ? navigator.clipboard.writeText(text) : copyBySelection(text)), what);
+}
+
+/** For pages without TLS on another machine: the browser keeps its clipboard from them. @param {string} text */
+function copyBySelection(text) {
+  const field = Object.assign(document.createElement("textarea"), { value: text, className: "sr-only" });
+  (document.querySelector("dialog[open]") ?? document.body).append(field);
+  field.select();
+  const isDone = document.execCommand("copy");
+  field.remove();
+  if (!isDone) throw new Error("The browser does not let this page copy.");
 }
 
 /** @param {{text: string, label?: string, what?: string}} props */

@@ -1,7 +1,6 @@
 // "Send to…": what one destination would get of this event. A dry run first; the real send is a second, labelled button.
 import { get, path, post } from "./api.js";
 import { ErrorBox, Dialog, Skeleton, toast } from "./kit.js";
-import { may } from "./session.js";
 import { titleOf } from "./story.js";
 import { Link, Request } from "./timeline.js";
 import { html, Icon, useEffect, useState } from "./ui.js";
@@ -36,7 +35,7 @@ export function SendDialog({ story, destination, onClose }) {
   };
   const options = known.length ? known : [{ slug, name: slug }];
   const dropped = run?.stages.find((stage) => stage.outcome === "dropped" || stage.outcome === "refused");
-  const canSend = run !== null && run.planned.some((each) => !each.problem) && may("operator");
+  const canSend = run !== null && run.planned.some((each) => !each.problem);
   return html`<${Dialog} title="Send ${titleOf(story)} to…" isWide=${true} onClose=${onClose} foot=${html`<span class="grow small muted">Nothing is sent before you press the button.</span>
       <button type="button" class="btn" onClick=${onClose}>Close</button>
       <button type="button" class="btn primary" disabled=${!canSend || isBusy} onClick=${send}><${Icon} name="send" size=${14} />Send for real</button>`}>

@@ -37,7 +37,7 @@ export default function Page({ params }) {
           { label: "Message id", icon: "copy", act: () => copy(told.message_id, "Message id copied") },
           { label: "Link", icon: "link", act: () => copy(location.href, "Link copied") },
         ]} />
-        ${told.destinations.length > 0 && html`<${Menu} class="btn" label=${html`<${Icon} name="send" size=${14} />Send to… <${Icon} name="down" size=${12} />`}
+        ${told.destinations.length > 0 && may("operator") && html`<${Menu} class="btn" label=${html`<${Icon} name="send" size=${14} />Send to… <${Icon} name="down" size=${12} />`}
           items=${told.destinations.map((to) => ({ label: to.name, icon: "send", act: () => setSendTo(to.slug) }))} />`}
       </div>
       <div class="event-cols">

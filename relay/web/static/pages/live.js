@@ -221,7 +221,7 @@ function columnsFor(slugs, pins, isNarrow) {
     { key: "event", label: "Event", width: `minmax(${isNarrow ? 110 : 150}px, 2fr)`, class: "event", render: what },
     ...(isNarrow ? [] : ASIDE),
     ...pins.map((path) => ({ key: `pin:${path}`, label: path.split(".").at(-1), title: path, width: "minmax(80px, 1fr)", class: "mono", render: (/** @type {Row} */ row) => pinned(row, path) })),
-    { key: "plan", label: "Plan", width: isNarrow ? "34px" : "52px", class: "mid", render: plan },
+    { key: "plan", label: "Plan", width: isNarrow ? "34px" : "52px", class: "mid muted", render: plan },
     ...named.map((slug) => ({ key: `to:${slug}`, label: slug, title: slug, width: isNarrow ? "38px" : `minmax(40px, ${Math.max(56, Math.min(96, slug.length * 8))}px)`, class: "mid", render: (/** @type {Row} */ row) => delivery(row, slug) })),
     ...(rest.length ? [{ key: "to:rest", label: `+${rest.length}`, title: rest.join(", "), width: "56px", class: "mid", render: (/** @type {Row} */ row) => worst(row, rest) }] : []),
   ];
@@ -243,14 +243,14 @@ function pinned(row, path) {
 
 /** @param {Row} row */
 function plan(row) {
-  if (!row.plan) return row.verdict === "accepted" ? html`<span class="muted">ok</span>` : "";
+  if (!row.plan) return row.verdict === "accepted" ? "ok" : "";
   return html`<span class="tone-warn strong" title=${`${row.plan} against the plan`}>!${row.plan}</span>`;
 }
 
 /** @param {Row} row @param {string} slug */
 function delivery(row, slug) {
   const state = row.to[slug];
-  return state ? html`<${Glyph} state=${state} title=${`${slug}: ${state}`} />` : html`<span class="live-none">·</span>`;
+  return state ? html`<${Glyph} state=${state} title=${`${slug}: ${state}`} />` : "";
 }
 
 const WORST = ["dead", "expired", "retry", "held", "blocked", "parked", "pending", "sending", "delivered", "filtered", "discarded"];
@@ -259,5 +259,5 @@ const WORST = ["dead", "expired", "retry", "held", "blocked", "parked", "pending
 function worst(row, slugs) {
   const states = slugs.map((slug) => row.to[slug]).filter(Boolean);
   const first = WORST.find((state) => states.includes(state));
-  return first ? html`<${Glyph} state=${first} title=${slugs.map((slug) => `${slug}: ${row.to[slug] ?? "skipped"}`).join(", ")} />` : html`<span class="live-none">·</span>`;
+  return first ? html`<${Glyph} state=${first} title=${slugs.map((slug) => `${slug}: ${row.to[slug] ?? "skipped"}`).join(", ")} />` : "";
 }

@@ -7,6 +7,7 @@ import { copy, CopyButton, Empty, ErrorBox, Menu, Segmented, Skeleton, Tabs } fr
 import { usePoll } from "../lib/poll.js";
 import { hrefs, place, setQuery } from "../lib/router.js";
 import { SendDialog } from "../lib/senddialog.js";
+import { may } from "../lib/session.js";
 import { LANGUAGES, snippet } from "../lib/snippets.js";
 import { changesOf, titleOf, useStory } from "../lib/story.js";
 import { Changes, Request, Timeline } from "../lib/timeline.js";
@@ -47,7 +48,7 @@ export function Detail({ eventId, onClose, onPin }) {
       <div class="grow"><h2 class="ellipsis" title=${titleOf(story)}>${titleOf(story)}</h2>
         <p class="small muted ellipsis"><span class="num">${timeMs(story.received_ms)}</span> · ${story.type} · ${story.source.name} · ${bytes(story.bytes)} ${story.verdict !== "accepted" && html`<${State} state=${story.verdict} />`}</p></div>
       <${Menu} class="btn small" label=${html`Copy <${Icon} name="down" size=${12} />`} items=${copies} />
-      ${story.destinations.length > 0 && html`<${Menu} class="btn small" label=${html`Send to… <${Icon} name="down" size=${12} />`} items=${story.destinations.map((to) => ({ label: to.name, icon: "send", act: () => setSendTo(to.slug) }))} />`}
+      ${story.destinations.length > 0 && may("operator") && html`<${Menu} class="btn small" label=${html`Send to… <${Icon} name="down" size=${12} />`} items=${story.destinations.map((to) => ({ label: to.name, icon: "send", act: () => setSendTo(to.slug) }))} />`}
       <a class="btn ghost icon small" href=${hrefs.event(story.event_id)} title="Open as a page" aria-label="Open as a page"><${Icon} name="external" size=${14} /></a>
       <${Close} onClose=${onClose} />
     </div>
