@@ -5,11 +5,13 @@ Promises: nothing is deleted; a new file takes its name only when it is whole an
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from relay.database import connect, folder, migrate
+from relay.database import connect, first_page, folder, migrate
 from relay.database.salvage import salvage_table
 from relay.errors import DamagedError, StoreError
 
@@ -87,7 +89,7 @@ def restore(source: Path, data_dir: Path, *, now: float) -> Path | None:
 def recover(data_dir: Path, now: float) -> dict[str, int]:
     """Copy what is readable into a new file and put it in place; returns the rows per table.
 
-    The old file stays as `relay.db.corrupt-<time>`. Raises DamagedError when not even the list of tables is readable, and
+    The old file stays as `relay.db.corrupt-<time>`. Raises DamagedError when nothing in it is where relay would have put it, and
     LockedError while a relay runs on the folder; in both cases nothing is changed.
     """
     path = data_dir / folder.DATABASE
@@ -110,23 +112,15 @@ def recover(data_dir: Path, now: float) -> dict[str, int]:
 
 
 def _salvage(path: Path, part: Path) -> dict[str, int]:
-    try:
-        source = connect.open_reader(path)
-    except sqlite3.Error as error:
-        raise _unreadable(path, error) from error
-    with closing(source), closing(sqlite3.connect(part, isolation_level=None)) as target:
-        try:
-            known = {str(row[0]) for row in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            version = migrate.schema_version(source)
-        except sqlite3.Error as error:
-            raise _unreadable(path, error) from error
+    with _readable(path) as (source, known), closing(sqlite3.connect(part, isolation_level=None)) as target:
+        version = migrate.schema_version(source)
         if version > migrate.newest_version():
             raise connect.damaged(path, f"made by a newer relay (schema {version})")
         target.execute("PRAGMA auto_vacuum = INCREMENTAL")
         migrate.migrate(target, part, migrate.load_steps())
         tables = [str(row[0]) for row in target.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
         if "meta" not in known:
-            raise _unreadable(path, sqlite3.DatabaseError("none of relay's tables is there"))
+            raise _unreadable(path, "none of relay's tables is there")
         target.execute("BEGIN IMMEDIATE")
         counts: dict[str, int] = {}
         for table in tables:  # cursor stands before row in the alphabet: row is read by the consumers that are known
@@ -135,6 +129,30 @@ def _salvage(path: Path, part: Path) -> dict[str, int]:
         _raise_head(target)
         target.execute("COMMIT")
         return counts
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[tuple[sqlite3.Connection, set[str]]]:
+    """The file and its tables; when not even their list can be read, a copy of the file with a new list."""
+    with TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.recover-") as scratch:
+        try:
+            connection, known = _open_listed(path)
+        except sqlite3.Error as error:
+            copy = first_page.renewed(path, Path(scratch))
+            if copy is None:
+                raise _unreadable(path, str(error)) from error
+            connection, known = _open_listed(copy)
+        with closing(connection):
+            yield connection, known
+
+
+def _open_listed(path: Path) -> tuple[sqlite3.Connection, set[str]]:
+    connection = connect.open_reader(path)
+    try:
+        return connection, {str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
@@ -175,8 +193,12 @@ def _make_durable(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> DamagedError:
-    return DamagedError(f"{path}: {error}; not even the list of tables can be read, so only a backup helps (relay restore)")
+def _unreadable(path: Path, words: str) -> DamagedError:
+    return DamagedError(
+        f"{path}: {words}; no table of relay is where it should be, so nothing can be recovered. Restore a backup "
+        f"(relay restore FILE --data {path.parent}), or move this file away and start anew; what was archived still lies in "
+        f"{path.parent / folder.ARCHIVE}"
+    )
 
 
 def _copy_error(path: Path, error: sqlite3.Error) -> StoreError:

@@ -164,9 +164,45 @@ def test_recover_never_lets_a_number_be_used_twice(data: Path) -> None:
     assert rows(data / "relay.db", "SELECT value FROM meta WHERE key = 'head'") == [(5000,)]
 
 
+@pytest.mark.parametrize("made_by", ["relay", "restore"])
+@pytest.mark.parametrize("with_wal", [False, True], ids=["closed", "wal"])
+def test_recover_reads_a_file_whose_first_page_is_lost(data: Path, tmp_path: Path, made_by: str, with_wal: bool) -> None:
+    path = data / "relay.db"
+    if made_by == "restore":
+        care.backup(path, tmp_path / "backup.db")
+        care.restore(tmp_path / "backup.db", data, now=NOW)
+    before = count_all(path)
+    spoil = [0, *(page for page in pages_of(path, "log")[10:12])]
+    if with_wal:
+        leave_a_wal(path)
+    overwrite(path, spoil)
+    damaged = path.read_bytes()
+    counts = care.recover(data, NOW + 1)
+    assert before.pop("log") - 40 <= counts.pop("log") < EVENTS
+    assert counts == before
+    assert care.check(path) == []
+    assert (data / "relay.db.corrupt-20260921T141321Z").read_bytes() == damaged
+    assert rows(path, "SELECT value FROM meta WHERE key = 'head'") == [(3001 if with_wal else 3000,)]
+    assert not list(data.glob("*recover*"))
+
+
+def count_all(path: Path) -> dict[str, int]:
+    tables = [row[0] for row in rows(path, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {table: rows(path, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+
+
+def leave_a_wal(path: Path) -> None:
+    """A commit that no checkpoint has brought into the file, as after a crash."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("UPDATE meta SET value = 3001 WHERE key = 'head'")
+        wal = path.with_name("relay.db-wal").read_bytes()
+    path.with_name("relay.db-wal").write_bytes(wal)
+
+
 def test_recover_starts_nothing_empty_when_nothing_is_readable(data: Path) -> None:
-    overwrite(data / "relay.db", [0])
+    overwrite(data / "relay.db", list(range(30)))
     before = {file.name: file.read_bytes() for file in data.iterdir() if file.name != "relay.lock"}
-    with pytest.raises(DamagedError, match="backup"):
+    with pytest.raises(DamagedError, match="relay restore FILE --data"):
         care.recover(data, NOW)
     assert {file.name: file.read_bytes() for file in data.iterdir() if file.name != "relay.lock"} == before
