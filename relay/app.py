@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -402,7 +402,9 @@ class App:
         slugs = {source.source_id: source.slug for source in workspace.sources}
         slugs |= {destination.destination_id: destination.slug for destination in workspace.destinations}
         room = self.upkeep.room
-        return Snapshot(await self.operations.figures(), slugs, room.db_bytes + room.wal_bytes, room.free_bytes, self._heartbeat.lag_s)
+        gates = {actor.destination.destination.slug: actor.gate.position for actor in self.supervisor.actors.values()}
+        figures = tuple(replace(one, breaker=gates.get(one.slug, one.breaker)) for one in await self.operations.figures())
+        return Snapshot(figures, slugs, room.db_bytes + room.wal_bytes, room.free_bytes, self._heartbeat.lag_s)
 
     @property
     def tracking_url(self) -> str:

@@ -125,7 +125,7 @@ class Operations:
         now_s = self._clock.now()
         return tuple(
             DestinationFigures(
-                one["slug"], one["state"], one["breaker"], one["accepted"], one["pending"], one["retry"], one["parked"], one["dead"],
+                one["slug"], one["state"], "held" if one["held_by"] else one["breaker"], one["accepted"], one["pending"], one["retry"], one["parked"], one["dead"],
                 max(0.0, now_s - one["oldest_s"]) if one["oldest_s"] else 0.0,
             )
             for one in await self.destinations_overview()

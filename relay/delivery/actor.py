@@ -121,6 +121,7 @@ class Actor:
                     raise self._error
                 moved = [await self._scan(stream) for stream in list(self._board.streams.values())]
                 self._pump()
+                self._outcomes.note_gate()
                 self._flush()
                 await self._tick()
                 if any(moved):

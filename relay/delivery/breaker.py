@@ -45,8 +45,11 @@ class Gate:
         self._seen = [0, 0]
         self._failed = [0, 0]
         self._permanent = ("", 0)
+        self._probing = False
+        """A probe may go or is on its way; its answer is not known."""
         self.dirty = False
         """The state changed and is not written yet."""
+        self._told = self.position
 
     # what may go
 
@@ -60,6 +63,18 @@ class Gate:
         """Closed, and suspects none of its units: what succeeds needs no look at each unit."""
         return not (self.is_shut or self._suspects or self._refused)
 
+    @property
+    def position(self) -> str:
+        """For people: `closed`, `open`, `half_open` (the probe is due or on its way), or `held`."""
+        if self.is_shut and self._probing and not (self.hold and self.hold.get("by") == "user"):
+            return "half_open"
+        return "held" if self.hold else self.breaker
+
+    def moved(self) -> str | None:
+        """The position, when it changed since the last call."""
+        told, self._told = self._told, self.position
+        return self._told if self._told != told else None
+
     def shut_s(self, now_s: float) -> float:
         """How long it has been shut; 0: it is not."""
         since_s = [self.since_s] if self.breaker != "closed" else []
@@ -69,7 +84,10 @@ class Gate:
     def slots(self, now_s: float, flying: int) -> int:
         """How many more attempts may start now."""
         if self.is_shut or self._streak >= CAUTIOUS:
-            return 1 if not flying and self._is_due(now_s) else 0
+            if flying or not self._is_due(now_s):
+                return 0
+            self._probing = True
+            return 1
         return max(0, min(self._limit, self._ramp) - flying)
 
     def next_s(self) -> float:
@@ -187,11 +205,12 @@ class Gate:
         wait_s = min(PROBE_MAX_S, PROBE_FIRST_S * (1 << min(self._probes, 10))) * (0.8 + 0.4 * self._draw())
         self._next_s = now_s + wait_s
         self._probes += 1
+        self._probing = False
         self.dirty = True
 
     def _close(self) -> None:
         self.breaker, self.hold, self._probes, self._next_s = "closed", None, 0, 0.0
-        self._streak, self._ramp = 0, 1
+        self._streak, self._ramp, self._probing = 0, 1, False
         self._seen, self._failed = [0, 0], [0, 0]
         self.dirty = True
 

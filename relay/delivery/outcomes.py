@@ -54,11 +54,12 @@ class Outcomes:
             return False
         if failed.retry_after_s:
             self._pace.pause(self._clock.monotonic() + failed.retry_after_s)
-        was_shut = self._gate.is_shut
-        shut = self._gate.failure(self._clock.now())
-        if shut and not was_shut:
-            self._observer.emit(BreakerChanged(destination=self._model.slug, state="open"))
-        return shut or self._fails_whole
+        return self._gate.failure(self._clock.now()) or self._fails_whole
+
+    def note_gate(self) -> None:
+        """Report where the gate stands, when it moved."""
+        if state := self._gate.moved():
+            self._observer.emit(BreakerChanged(destination=self._model.slug, state=state))
 
     def outcome(self, key: str, unit: Unit, verdict: Verdict, answer: Answer | None, attempts: int, first_s: float, *, shut: bool) -> Outcome | None:
         """What to write of one unit; None: the verdict was about the destination, so the unit waits.

@@ -159,7 +159,7 @@ class DestinationReleased:
 
 @dataclass(frozen=True, slots=True)
 class BreakerChanged:
-    """The circuit breaker of a destination is `closed`, `open` or `half_open` now."""
+    """The gate of a destination is `closed`, `open`, `half_open` (probing) or `held` now."""
 
     destination: str
     state: str

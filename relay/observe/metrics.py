@@ -24,7 +24,7 @@ COUNTERS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "relay_events_deduplicated_total": ("Messages that had come before, and were dropped.", ("source",)),
     "relay_attempts_total": ("Attempts to deliver, by outcome.", ("destination", "outcome")),
     "relay_holds_total": ("How often deliveries to the destination were stopped.", ("destination", "code")),
-    "relay_breaker_changes_total": ("How often the circuit breaker came into the state.", ("destination", "state")),
+    "relay_breaker_changes_total": ("How often the gate of the destination came into the state.", ("destination", "state")),
     "relay_live_rows_dropped_total": ("Live rows that a viewer did not get, because it was slow or its rate limited.", ("code",)),
     "relay_actor_restarts_total": ("Crashes of the destination's actor.", ("destination",)),
     "relay_alerts_fired_total": ("How often the rule fired.", ("rule",)),
@@ -55,7 +55,7 @@ DOORS: Final[dict[str, tuple[str, bool]]] = {
 }
 """Text, and whether the code is a label."""
 STATES: Final = ("running", "held", "breaker_open", "disabled")
-BREAKER: Final = ("closed", "open", "half_open")
+BREAKER: Final = ("closed", "open", "half_open", "held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ def _destination_families(figures: Iterable[DestinationFigures]) -> Iterator[Met
     yield _gauge("relay_backlog_entries", "What waits; pending holds retry and parked.", ("destination", "state"), backlog)
     yield _gauge("relay_backlog_oldest_seconds", "Age of the oldest pending entry.", ("destination",), oldest)
     yield _gauge("relay_destination_state", "1 at the state the destination is in.", ("destination", "state"), states)
-    yield _gauge("relay_breaker_state", "1 at the state the circuit breaker is in.", ("destination", "state"), breakers)
+    yield _gauge("relay_breaker_state", "1 at the state the gate of the destination is in.", ("destination", "state"), breakers)
 
 
 def _machine_families(snapshot: Snapshot) -> Iterator[Metric]:

@@ -11,7 +11,6 @@ import pytest
 from relay.access.operator import SIGNAL
 from relay.base.ids import delivery_key
 from relay.control.replay import ReplaySpec
-from relay.observe.metrics import Snapshot
 from tests.support.app import Running, running, source, table, webhook
 from tests.support.receiver import Receiver, stall
 from tests.support.waiting import eventually
@@ -53,7 +52,7 @@ async def test_the_time_from_received_to_delivered_is_measured_and_a_replay_is_l
         await relay.settled("hook")
         await relay.app.replays.start(ReplaySpec("hook", 0), SIGNAL)
         await eventually(lambda: receiver.count == 6)
-        assert 'relay_delivery_latency_seconds_count{destination="hook"} 3.0' in relay.app.metrics.render(Snapshot()).decode()
+        assert 'relay_delivery_latency_seconds_count{destination="hook"} 3.0' in await relay.metrics()
 
 
 async def test_standard_webhooks_carry_an_id_that_follows_from_the_event(tmp_path: Path) -> None:

@@ -57,8 +57,13 @@ async def test_a_receiver_that_is_away_gets_everything_when_it_is_back(tmp_path:
             await eventually(lambda: relay.app.supervisor.actors["hook"].gate and relay.app.supervisor.actors["hook"].gate.breaker == "open", 15)
             balance = await relay.balance("hook")
             assert (balance.holds, balance.pending) == (True, 300)
+            assert 'relay_breaker_state{destination="hook",state="open"} 1.0' in await relay.metrics()
         clock.advance(400)
         await relay.settled("hook")
+        metrics = await relay.metrics()
+        assert 'relay_breaker_state{destination="hook",state="closed"} 1.0' in metrics
+        for state in ("open", "half_open", "closed"):
+            assert f'relay_breaker_changes_total{{destination="hook",state="{state}"}}' in metrics
         assert sorted(body["messageId"] for body in receiver.bodies) == sorted(sent)
         assert await relay.doors("hook") == {"delivered": 300}
 

@@ -166,6 +166,12 @@ class Running:
         head = min(upto, self.app.outbox.head)
         return [row for seq in range(1, head + 1) for consumer, row in await self.app.outbox.history.rows(seq) if consumer == name]
 
+    async def metrics(self) -> str:
+        """The page `/metrics`."""
+        async with self._session.get(f"{self.app.ui_url}/metrics") as answer:
+            assert answer.status == 200
+            return await answer.text()
+
     # configuration
 
     def configure(self, text: str) -> None:

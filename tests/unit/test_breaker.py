@@ -31,6 +31,47 @@ def round_trip(made: Gate, *, now_s: float, limit: int = LIMIT) -> Gate:
     return gate(stored, now_s=now_s, limit=limit)
 
 
+# where it stands
+
+
+def test_every_change_is_told_once() -> None:
+    made = gate()
+    made.slots(NOW, 0)
+    assert (made.position, made.moved()) == ("closed", None)
+    for i in range(STREAK):
+        made.failure(NOW + i)
+    assert (made.moved(), made.moved()) == ("open", None)
+    assert made.slots(NOW + STREAK, 0) == 0
+    assert made.moved() is None
+    assert made.slots(NOW + 60, 0) == 1
+    assert (made.moved(), made.moved()) == ("half_open", None)
+    made.failure(NOW + 61)
+    assert made.moved() == "open"
+    made.slots(NOW + 600, 0)
+    made.success("1/a", NOW + 601)
+    assert made.moved() == "closed"
+
+
+def test_a_hold_is_told_and_a_persons_is_not_probed() -> None:
+    made = gate()
+    made.refuse("1/a", "credentials", 401, "", NOW, min_attempts=5)
+    assert made.moved() == "held"
+    made.slots(NOW + 60, 0)
+    assert made.moved() == "half_open"
+    made.obey({"hold": {"by": "user"}})
+    assert made.moved() == "held"
+    assert made.slots(NOW + 6_000, 0) == 0
+    made.obey({})
+    assert made.moved() == "closed"
+
+
+def test_what_was_stored_is_no_change_and_changed_settings_are_one() -> None:
+    made = gate({"breaker": {"state": "open", "since_s": NOW, "probes": 3, "next_s": NOW + 60}})
+    assert (made.position, made.moved()) == ("open", None)
+    made.settings_changed()
+    assert made.moved() == "closed"
+
+
 # closed -> open
 
 
