@@ -40,8 +40,8 @@ class Board:
         self._beside: deque[Item] = deque()
         """Ready items that hold no lane (re-sent, replayed)."""
         self._due: list[tuple[float, int, Item]] = []
-        self._ahead: list[tuple[int, int, Item]] = []
-        """Rows above the scan position: they may not start before the scan has passed them (rule 5.5 c)."""
+        self._ahead: dict[str, list[tuple[int, int, Item]]] = {}
+        """Rows above the scan position of their stream: they may not start before the scan has passed them (rule 5.5 c)."""
         self._counter = 0
 
     def keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class Board:
             return
         if item.row is not None:
             if item.seq > self.streams[item.stream].scanned and not item.row.resend:
-                heapq.heappush(self._ahead, (item.seq, self._count(), item))
+                heapq.heappush(self._ahead.setdefault(item.stream, []), (item.seq, self._count(), item))
                 return
             if self._is_early(item.due_s):
                 heapq.heappush(self._due, (item.due_s, self._count(), item))
@@ -120,8 +120,9 @@ class Board:
 
     def passed(self, stream: Stream) -> None:
         """The scan moved on: rows that it has passed may start."""
-        while self._ahead and self._ahead[0][0] <= stream.scanned:
-            self.offer(heapq.heappop(self._ahead)[2])
+        ahead = self._ahead.get(stream.name)
+        while ahead and ahead[0][0] <= stream.scanned:
+            self.offer(heapq.heappop(ahead)[2])
 
     def wake_due(self) -> None:
         """Offer every row whose time has come."""
