@@ -163,6 +163,7 @@ class App:
             commit_max_bytes=store.commit_max_bytes,
             min_free_bytes=store.min_free_bytes,
         )
+        self._ended_clean = await self.database.ended_clean()
         keep = Keep(store.keep_h * 3600, store.keep_dead_days * 86400, store.keep_tallies_days * 86400)
         limits = Limits(store.commit_max_events, store.commit_max_bytes, store.memory_max_bytes)
         self.outbox: LedgerOutbox = await open_outbox(self.database, self._seams.clock, keep=keep, limits=limits)
@@ -213,7 +214,8 @@ class App:
         self.tail = Tail()
         self.router = Router(self.outbox, self.current, self.tail, seams.clock)
         supplies = Supplies(
-            self.outbox, seams.clock, seams.chance, self.observer, self._feed, seams.open_transport, self._sink, setting_digest
+            self.outbox, seams.clock, seams.chance, self.observer, self._feed, seams.open_transport, self._sink, setting_digest,
+            None if self._ended_clean else asyncio.Lock(),
         )  # fmt: skip
         self.supervisor = Supervisor(supplies, drain_s=self.settings.server.drain_s)
         budget = Budget(self.settings.store.max_db_bytes, self.settings.store.when_full)

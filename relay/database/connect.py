@@ -56,6 +56,7 @@ def open_writer(path: Path, *, durability: str, steps: list[migrate.Step]) -> sq
         try:
             _prepare(connection, durability, _wal_bytes(path))
             before, after = migrate.migrate(connection, path, steps)
+            connection.execute("INSERT OR REPLACE INTO meta SELECT 'ended_clean', value FROM meta WHERE key = 'clean'")
             connection.execute("UPDATE meta SET value = 0 WHERE key = 'clean'")
         except BaseException:
             connection.close()

@@ -127,6 +127,11 @@ class Database:
                 raise StoreError(f"the database cannot be read: {error}") from error
             raise
 
+    async def ended_clean(self) -> bool:
+        """Whether the run before this one came to its proper end."""
+        row = await self.read(lambda connection: connection.execute("SELECT value FROM meta WHERE key = 'ended_clean'").fetchone())
+        return row is not None and row[0] == 1
+
     @property
     def waiting_bytes(self) -> int:
         """Sum of `size` of the jobs that wait or are in the commit in progress."""

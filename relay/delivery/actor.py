@@ -7,14 +7,18 @@ waits for another destination. The algorithm is the outbox page's sections 5 and
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from relay.base.chance import Chance
 from relay.base.clock import Clock
+from relay.base.event import Event
 from relay.base.tasks import settle_now, spawn
 from relay.delivery.attempt import Answer, attempt, attempt_sink, detail_of
 from relay.delivery.batches import Batches
 from relay.delivery.board import Board
 from relay.delivery.breaker import Gate
+from relay.delivery.carefully import carefully
+from relay.delivery.crashes import ENDS, hand
 from relay.delivery.feed import Feed
 from relay.delivery.lanes import ENDED, WAITING, Item
 from relay.delivery.outcomes import DELIVERED, Outcomes, refused_unit
@@ -25,7 +29,7 @@ from relay.kit.request import Transport
 from relay.kit.sink import Sink
 from relay.observe.facts import DeliveryAttempted
 from relay.observe.observer import Observer
-from relay.outbox.interface import PARKED, RETRY, WHOLE, Attempt, Changed, Claim, Consumer, HeldAttempt, Outcome, Row, Settlement
+from relay.outbox.interface import DEAD, PARKED, RETRY, WHOLE, Attempt, Changed, Claim, Consumer, HeldAttempt, Outcome, Row, Settlement
 from relay.outbox.ledger import whole
 from relay.pipeline.compiled import CompiledDestination
 from relay.pipeline.decision import Drop, Sourced, Unit
@@ -34,6 +38,7 @@ from relay.pipeline.destination_side import destination_side
 CHUNK = 500
 SETTLE_S = 30.0
 TICK_S = 1.0
+CRASH = "crash"
 HELD_WINDOW = 32
 """Most items in memory while the gate is shut: enough for every probe to be another one."""
 NO_MAPPING = Drop("trigger", "NO_MATCHING_MAPPING")
@@ -53,6 +58,8 @@ class Means:
     clock: Clock
     chance: Chance
     observer: Observer
+    alone: asyncio.Lock | None = None
+    """The last run did not end properly: held by whoever handles what may have been the cause. None: it did."""
 
 
 class Actor:
@@ -98,7 +105,7 @@ class Actor:
         """Follow a consumer: the live one, or a replay into this destination."""
         if consumer.name in self._board.streams:
             return
-        stream = self._board.streams[consumer.name] = Stream(consumer, now_s=self._clock.monotonic())
+        stream = self._board.streams[consumer.name] = Stream(consumer, now_s=self._clock.monotonic(), careful=self._means.alone is not None)
         for row in consumer.rows:
             self._board.add_row(stream, row, saved=True)
         for changed in consumer.changes:
@@ -152,6 +159,7 @@ class Actor:
             if stream.settling:
                 await settle_now(asyncio.wait([stream.settling]), timeout_s=SETTLE_S)
             await settle_now(self._commit(stream), timeout_s=SETTLE_S)
+            await settle_now(stream.relax(), timeout_s=SETTLE_S)
         await self.close()
 
     async def close(self) -> None:
@@ -203,10 +211,23 @@ class Actor:
     async def _scan(self, stream: Stream) -> bool:
         """Read on, if there is room; returns whether it moved."""
         board, feed = self._board, self._means.feed
+        if stream.caution and stream.caution.is_over(self._clock.monotonic()):
+            await stream.relax()
         if self._stopping or not stream.may_scan or self._room() <= 0 or stream.scanned >= feed.upto:
             return False
-        rewound = stream.rewound
-        entries, upto = await feed.entries(stream.consumer, stream.scanned, min(CHUNK, self._room()))
+        rewound, alone = stream.rewound, self._means.alone
+        most = 1 if stream.caution else CHUNK
+        entries, upto = await feed.entries(stream.consumer, stream.scanned, min(most, self._room()))
+        if stream.caution and alone and entries:
+            name = hand(entries[0].seq)
+            if stream.caution.is_suspect(name) and alone.locked():
+                return False
+            return await carefully(alone, [(stream, stream.caution, name)], partial(self._take_in, stream, rewound, entries, upto))
+        return await self._take_in(stream, rewound, entries, upto)
+
+    async def _take_in(self, stream: Stream, rewound: int, entries: Sequence[Sourced], upto: int) -> bool:
+        """Decide a chunk that was read from the scan position on; returns whether the scan moved."""
+        board = self._board
         if stream.rewound != rewound:
             return True  # this chunk is old, and begins too late
         if stream.end is not None:
@@ -240,12 +261,15 @@ class Actor:
         if stream.end is not None:
             entry = Sourced(entry.seq, stream.marked(entry.event), entry.drop)
         event = entry.event
+        if stream.caution and stream.caution.is_guilty(hand(entry.seq)):
+            stream.settle(Settlement(entry.seq, event.source_id, (self._convict(stream, entry.seq, event),), event.keys), None)
+            return True
         decision = destination_side(entry, self.destination)
         if isinstance(decision, Drop):
             outcomes = self._doors.get(decision) or self._doors.setdefault(decision, (whole(decision.door.value, decision.code),))
             stream.drop(entry.seq, event.source_id, outcomes)
             return True
-        if self._board.keyless and stream is self._live and len(decision) == 1 and decision[0].batch_key:
+        if self._board.keyless and stream is self._live and not stream.caution and len(decision) == 1 and decision[0].batch_key:
             self._batches.add(None, decision[0], self._clock.monotonic())
             self._loose += 1
             return True
@@ -286,7 +310,7 @@ class Actor:
                 return
             board.take_off(item)
             if item.units is None:
-                self._spawn(self._load(item), [])
+                self._spawn(self._guarded([item], partial(self._load, item)), [])
             else:
                 self._start(item, item.units)
 
@@ -309,14 +333,26 @@ class Actor:
         for unit in units:
             if unit.problem:
                 self._end_unit(item, unit, refused_unit(unit), None)
-            elif unit.batch_key:
+            elif unit.batch_key and not self._is_suspect(item):
                 self._batches.add(item, unit, self._clock.monotonic())
             else:
                 self._fly([(item, unit)])
 
+    def _is_suspect(self, item: Item) -> bool:
+        caution = self._board.streams[item.stream].caution
+        return caution is not None and caution.is_suspect(hand(item.seq, item.row))
+
     def _fly(self, members: Members) -> None:
         self._pace.take(self._clock.monotonic())
-        self._spawn(self._attempt(members), members)
+        self._spawn(self._guarded([item for item, _ in members if item], partial(self._attempt, members)), members)
+
+    def _guarded(self, items: Sequence[Item], work: Callable[[], Coroutine[object, object, None]]) -> Coroutine[object, object, None]:
+        """`work` on these items; after an unclean end, written down before it is done."""
+        if (alone := self._means.alone) is None:
+            return work()
+        streams = self._board.streams
+        hands = [(stream, stream.caution, hand(item.seq, item.row)) for item in items if (stream := streams[item.stream]).caution]
+        return carefully(alone, hands, work) if hands else work()
 
     def _spawn(self, work: Coroutine[object, object, None], members: Members) -> None:
         flight = spawn(work, name=self._flight_name)
@@ -338,6 +374,10 @@ class Actor:
         if event is None or item.gone:  # a missing body is no error: the ledger has decided (trap 9)
             board.land(item, ENDED)
             board.vanish(item)
+            return
+        if stream.caution and stream.caution.is_guilty(hand(item.seq, row)):
+            item.event, item.results = event, [self._convict(stream, item.seq, event, row)]
+            self._end(item)
             return
         sourced = self._means.feed.sourced(Claim(item.seq, stream.marked(event)))
         item.event = sourced.event
@@ -414,6 +454,15 @@ class Actor:
         )  # fmt: skip
         members.clear()  # the flight is known until its task has ended, and these are not to be tied any more
 
+    def _convict(self, stream: Stream, seq: int, event: Event, row: Row | None = None) -> Outcome:
+        """The outcome of an event that has ended the process too often."""
+        subscription_id, now_s = row.subscription_id if row else WHOLE, self._clock.now()
+        attempts, first_s = (row.attempts if row else 0) + ENDS, row.first_s if row else now_s
+        stream.attempts.append(Attempt(seq, subscription_id, attempts, DEAD, CRASH, None, 0.0, now_s, self.destination.version))
+        slug, source_id, kind = self._model.slug, event.source_id, self._model.type
+        self._means.observer.emit(DeliveryAttempted(slug, source_id, event.message_id, kind, "", attempts, DEAD, None, CRASH, 0.0))
+        return Outcome(subscription_id, DEAD, CRASH, attempts, first_s)
+
     def _end_unit(self, item: Item, unit: Unit, verdict: Verdict, answer: Answer | None, *, shut: bool = False) -> None:
         """What one unit's verdict means for it, the gate and the journal. `answer` None: nothing was sent."""
         now_s, row = self._clock.now(), item.row
@@ -453,6 +502,8 @@ class Actor:
     def _end(self, item: Item) -> None:
         """Every unit of an item has an outcome, or waits for the gate."""
         board = self._board
+        if caution := board.streams[item.stream].caution:
+            caution.clear(hand(item.seq, item.row))
         if item.gone:
             board.land(item, ENDED)
             board.leave(item)

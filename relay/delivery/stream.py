@@ -7,6 +7,7 @@ from typing import Any
 
 from relay.base.event import Event, event_of
 from relay.base.jsonio import dumps
+from relay.delivery.crashes import Caution
 from relay.delivery.lanes import Item
 from relay.delivery.throttle import Throttle
 from relay.outbox.interface import Attempt, Consumer, Outcome, Settlement
@@ -22,7 +23,8 @@ GATHER_MAX = 500
 class Stream:
     """The live stream of a destination, or one replay of it."""
 
-    def __init__(self, consumer: Consumer, *, now_s: float) -> None:
+    def __init__(self, consumer: Consumer, *, now_s: float, careful: bool = False) -> None:
+        """`careful`: the last run did not end properly."""
         cursor = consumer.cursor
         self.consumer = consumer
         self.name = consumer.name
@@ -34,6 +36,7 @@ class Stream:
         self.end = cursor.end
         self.replay: Mapping[str, Any] | None = cursor.state.get("replay") if cursor.end is not None else None
         self.pace = Throttle(float((self.replay or {}).get("rate") or 0))
+        self.caution = Caution(cursor.state.get("started"), now_s=now_s) if careful else None
         self.open_rows = 0
         self.flying = 0
         """Items in flight, of a replay and of what was sent again: a replay that is given up ends after them."""
@@ -116,8 +119,22 @@ class Stream:
         settlements, attempts, items = self.settlements, self.attempts, self.after_commit
         self.settlements, self.attempts, self.after_commit, self.unsaved = [], [], [], 0
         self._marked_s = now_s
+        if self.caution is not None:
+            patch = {**(patch or {}), **self.caution.patch()}
         await self.consumer.settle(settlements, attempts=attempts, state=patch)
         done(items)
+
+    async def note(self) -> None:
+        """Write down what is in hand."""
+        if self.caution is not None:
+            await self.consumer.settle([], state=self.caution.patch())
+
+    async def relax(self) -> None:
+        """Careful no longer, and nothing in hand."""
+        if self.caution is not None:
+            self.caution.forget()
+            await self.note()
+            self.caution = None
 
     def wanted(self, event: Event) -> bool:
         """Whether a replay's filter takes the event; the live stream takes all."""

@@ -32,6 +32,8 @@ class Supplies:
     open_sink: Callable[[CompiledDestination], Sink | None]
     settings_digest: Callable[[Destination], str]
     """Changes when the settings of a destination do; then a hold of relay's own ends."""
+    alone: asyncio.Lock | None = None
+    """As of `Means`."""
 
 
 @dataclass(slots=True)
@@ -123,6 +125,7 @@ class Supervisor:
             supplies.clock,
             supplies.chance,
             supplies.observer,
+            supplies.alone,
         )
         actor = Actor(destination, means, consumer, settings_changed=fresh)
         try:
