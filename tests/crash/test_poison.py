@@ -13,6 +13,7 @@ from aiohttp import web
 
 from relay.delivery.crashes import ENDS
 from tests.crash.books import assert_books, doors
+from tests.crash.test_sigkill import is_settled
 from tests.crash.traffic import track
 from tests.support.process import RelayProcess
 from tests.support.receiver import Receiver
@@ -89,6 +90,7 @@ async def assert_only_the_poison_is_dead(relay: RelayProcess, receiver: Receiver
     everything = {f"u{number}-{number}" for number in range(EVENTS)}
     await eventually(lambda: delivered(receiver, "/healthy") == everything, 20)
     await eventually(lambda: delivered(receiver, "/poisoned") >= everything - {POISON}, 20)
+    await eventually(lambda: is_settled(relay), 40)
     assert await relay.terminate() == 0
     path = relay.data / "relay.db"
     assert_books(path)
