@@ -210,7 +210,7 @@ class Actor:
 
     async def _scan(self, stream: Stream) -> bool:
         """Read on, if there is room; returns whether it moved."""
-        board, feed = self._board, self._means.feed
+        feed = self._means.feed
         if stream.caution and stream.caution.is_over(self._clock.monotonic()):
             await stream.relax()
         if self._stopping or not stream.may_scan or self._room() <= 0 or stream.scanned >= feed.upto:
