@@ -168,7 +168,9 @@ def _picture(figures: Figures, sort: str, width: int) -> Any:
     for name, one in _sorted(figures, sort):
         cells = _cells(name, one)
         table.add_row(*(Text(cells[column], style=_style(column, one)) for column in columns))
-    return Group(Text(_headline(figures)), Text(), table, Text(), Text(f"sorted by {sort}   q quits, s sorts", style="dim"))
+    return Group(
+        Text(_headline(figures), no_wrap=True, overflow="ellipsis"), Text(), table, Text(), Text(f"sorted by {sort}   q quits, s sorts", style="dim")
+    )
 
 
 def _style(column: str, one: Figures) -> str:
@@ -181,8 +183,8 @@ def _style(column: str, one: Figures) -> str:
 
 def _headline(figures: Figures) -> str:
     out = sum(one["rate"] for one in figures["dest"].values())
-    sources = "  ".join(f"{printable(slug)} {rate:,.1f}" for slug, rate in sorted(figures["sources"].items(), key=lambda one: -one[1])[:5])
-    return f"relay  {figures['at'][11:19]} UTC   in {figures['in_rate']:,.1f}/s   out {out:,.1f}/s   {sources}"
+    sources = "  ".join(f"{printable(slug)} {rate:,.1f}" for slug, rate in sorted(figures["sources"].items(), key=lambda one: -one[1])[:5] if rate)
+    return f"relay  {figures['at'][11:19]} UTC   in {figures['in_rate']:,.1f}/s   out {out:,.1f}/s   {sources}".rstrip()
 
 
 def _sorted(figures: Figures, sort: str) -> list[tuple[str, Figures]]:
