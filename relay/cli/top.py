@@ -184,7 +184,8 @@ def _style(column: str, one: Figures) -> str:
 def _headline(figures: Figures) -> str:
     out = sum(one["rate"] for one in figures["dest"].values())
     sources = "  ".join(f"{printable(slug)} {rate:,.1f}" for slug, rate in sorted(figures["sources"].items(), key=lambda one: -one[1])[:5] if rate)
-    return f"relay  {figures['at'][11:19]} UTC   in {figures['in_rate']:,.1f}/s   out {out:,.1f}/s   {sources}".rstrip()
+    firing = f"{exits.count_of(figures['alerts'], 'alert')}   " if figures.get("alerts") else ""
+    return f"relay  {figures['at'][11:19]} UTC   in {figures['in_rate']:,.1f}/s   out {out:,.1f}/s   {firing}{sources}".rstrip()
 
 
 def _sorted(figures: Figures, sort: str) -> list[tuple[str, Figures]]:

@@ -118,7 +118,7 @@ async def test_top_without_a_terminal_prints_one_document(tmp_path: Path, words:
         assert top.process.returncode == 0
         figures = json.loads("\n".join(top.lines))
         assert figures["dest"]["hook"]["state"] == "running"
-        assert {"at", "window_s", "in_rate", "sources", "dest"} == set(figures)
+        assert {"at", "window_s", "in_rate", "alerts", "sources", "dest"} == set(figures)
         assert {"rate", "backlog", "oldest_s", "retry", "dead", "state", "success", "p95_ms"} == set(figures["dest"]["hook"])
 
 
