@@ -2,7 +2,7 @@
 import { ApiError, get } from "./lib/api.js";
 import { count } from "./lib/format.js";
 import { isOn, shortcuts, store, stored, switchKeys, useKeys } from "./lib/keys.js";
-import { attempt, Dialog, Menu, toast, Toasts } from "./lib/kit.js";
+import { attempt, Dialog, Menu, Toasts } from "./lib/kit.js";
 import { connect, connection, disconnect, nextTry, retryNow, stats } from "./lib/live.js";
 import { hrefs, matchPath, navigate, place } from "./lib/router.js";
 import { loadSession, logout, session } from "./lib/session.js";
@@ -284,9 +284,9 @@ function App() {
   return session.value ? html`<${Shell} />` : html`<${Door} />`;
 }
 
-// The socket was refused: the session has ended, or its token was revoked.
+// A socket that ends may mean that the session has: a browser does not tell a refused handshake from a relay that is away, so ask.
 effect(() => {
-  if (connection.value === "refused") loadSession().catch(() => toast("relay cannot be reached", "bad"));
+  if (connection.value === "refused" || connection.value === "waiting") loadSession().catch(() => {});
 });
 
 // The page comes while relay is asked who looks.

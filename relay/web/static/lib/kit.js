@@ -71,7 +71,7 @@ export function Tabs({ label, tabs, value, onChange, children, class: look = "" 
 }
 
 /**
- * A modal window; esc, the cross and a click beside it close it.
+ * A modal window; esc, the cross and a click beside it close it. What has `data-first` gets the focus.
  * @param {{title: any, onClose: () => void, children?: any, foot?: any, isWide?: boolean}} props
  */
 export function Dialog({ title, onClose, children, foot, isWide = false }) {
@@ -80,6 +80,7 @@ export function Dialog({ title, onClose, children, foot, isWide = false }) {
   useLayoutEffect(() => {
     const before = document.activeElement;
     self.current?.showModal();
+    /** @type {HTMLElement | null | undefined} */ (self.current?.querySelector("[data-first]"))?.focus();
     return () => before instanceof HTMLElement && before.isConnected && before.focus();
   }, []);
   /** @param {MouseEvent} event */

@@ -58,7 +58,7 @@ export function Pins({ pins, onAdd, onRemove }) {
     ${isAsking && html`<${Dialog} title="Pin a column" onClose=${() => setAsking(false)}
       foot=${html`<button type="button" class="btn" onClick=${() => setAsking(false)}>Cancel</button><button type="submit" form="pin" class="btn primary" disabled=${!isPath}>Pin</button>`}>
       <form id="pin" class="field" onSubmit=${submit}><label for="pin-path">Path in the event</label>
-        <input id="pin-path" class="input mono" value=${path} placeholder="properties.revenue" autocomplete="off" spellcheck=${false} onInput=${(/** @type {any} */ event) => setPath(event.target.value.trim())} />
+        <input id="pin-path" data-first class="input mono" value=${path} placeholder="properties.revenue" autocomplete="off" spellcheck=${false} onInput=${(/** @type {any} */ event) => setPath(event.target.value.trim())} />
         <span class="hint">Starts with ${ROOTS.join(", ")}. At most ${PINS_MAX} columns; they are kept in this browser.</span></form>
     </${Dialog}>`}`;
 }
