@@ -113,7 +113,7 @@ function Held({ to }) {
     <${Icon} name=${isUser ? "pause" : "warn"} />
     <div class="grow stack near">
       <strong>${isUser ? "A person stopped deliveries" : to.state === "held" ? "relay stopped deliveries" : "The receiver does not answer; relay probes it"}${to.since ? html`<span class="muted nowrap"> · ${ago(to.since)}</span>` : ""}</strong>
-      ${!isUser && trouble && html`<p>${to.hold_status ? `HTTP ${to.hold_status}: ${visible(trouble.meaning)}` : sentence(visible(trouble.meaning))}. <span class="muted">${visible(trouble.advice)}</span></p>`}
+      ${!isUser && trouble && html`<p>${sentence(visible(trouble.meaning))}${to.hold_status ? ` (HTTP ${to.hold_status})` : ""}. <span class="muted">${visible(trouble.advice)}</span></p>`}
       ${!isUser && to.sample && html`<p class="mono small wrap">${visible(to.sample).slice(0, 300)}</p>`}
       <p class="muted small">${to.pending ? `${count(to.pending)} events wait and will be sent after it goes on.` : "Events that come now wait; nothing is lost."}</p>
     </div></div>`;

@@ -68,6 +68,7 @@ function Body({ told, period, onChange }) {
       { label: "Rejected", value: compact(refused), tone: refused ? "warn" : undefined, sub: `blocked ${rate(told.blocked_rate)}` },
     ]} />
     ${told.attention.length > 0 && html`<${Attention} items=${told.attention} />`}
+    ${told.sources.every((one) => one.last_event_s === null) && html`<${First} source=${told.sources[0]} />`}
     <${Picture} told=${told} onChange=${onChange} />`;
 }
 
@@ -141,6 +142,12 @@ function Target({ to, onChange }) {
     <span class="cell c-success num tone-${toneOfShare(to.success)}" role="cell">${percent(to.success)}</span>
     <span class="cell c-wait num" role="cell" title=${to.pending ? `${count(to.pending)} events, the oldest for ${waits(to.oldest_s) || "a moment"}` : "Nothing waits"}>${to.pending ? html`${compact(to.pending)}<span class="small muted">${waits(to.oldest_s)}</span>` : html`<span class="muted">0</span>`}</span>
     <span class="cell c-act" role="cell">${canResume ? html`<button type="button" class="btn small" title=${health.text} onClick=${resume}><${Icon} name="play" size=${12} />Resume</button>` : html`<${Pill} tone=${health.tone} title=${health.text}>${health.word}</${Pill}>`}</span>`;
+}
+
+/** Everything is set up, and nothing has come. @param {{source: Source}} props */
+function First({ source }) {
+  return html`<div class="notice info" role="status"><span class="dot info beat"></span><div class="grow"><strong>Waiting for the first event…</strong> <span class="muted">The code for your app, and a line to try it at once, are on the page of the source.</span></div>
+    <a class="btn primary" href="${hrefs.source(source.slug)}?tab=setup">Set up ${visible(source.name)}</a></div>`;
 }
 
 /** Nothing is configured yet. @param {{told: Overview}} props */
