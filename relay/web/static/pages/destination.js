@@ -6,7 +6,7 @@ import { attempt, Dialog, Empty, Periods, Pill, Tabs, View } from "../lib/kit.js
 import { usePoll } from "../lib/poll.js";
 import { hrefs, setQuery } from "../lib/router.js";
 import { may } from "../lib/session.js";
-import { Stats } from "../lib/stats.js";
+import { Stats } from "../lib/figures.js";
 import { html, Icon, useState } from "../lib/ui.js";
 import { Dead } from "./dead.js";
 import { Delivery } from "./destination_delivery.js";

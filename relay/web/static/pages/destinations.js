@@ -6,7 +6,7 @@ import { attempt, Empty, Menu, Pill, View } from "../lib/kit.js";
 import { usePoll } from "../lib/poll.js";
 import { hrefs, navigate, setQuery } from "../lib/router.js";
 import { may } from "../lib/session.js";
-import { Spark } from "../lib/spark.js";
+import { Spark } from "../lib/figures.js";
 import { html, Icon } from "../lib/ui.js";
 
 /** @typedef {import("../lib/health.js").Destination & {definition?: {slug: string, name: string}}} Destination */

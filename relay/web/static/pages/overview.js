@@ -1,6 +1,5 @@
 // Everything at a glance: what comes in, where it goes, and what a person should look at first.
 import { ago, compact, count, percent, PERIODS, plural, rate, visible } from "../lib/format.js";
-import { FlowLines, flowHeight, flowPad } from "../lib/flow.js";
 import { healthOf, toneOfShare, waits } from "../lib/health.js";
 import { path, post } from "../lib/api.js";
 import { attempt, Empty, Periods, Pill, View } from "../lib/kit.js";
@@ -8,8 +7,7 @@ import { stats } from "../lib/live.js";
 import { usePoll } from "../lib/poll.js";
 import { hrefs, setQuery } from "../lib/router.js";
 import { may } from "../lib/session.js";
-import { Spark } from "../lib/spark.js";
-import { Stats } from "../lib/stats.js";
+import { FlowLines, flowHeight, flowPad, Spark, Stats } from "../lib/figures.js";
 import { html, Icon, useState } from "../lib/ui.js";
 
 /** @typedef {import("../lib/health.js").Destination} Destination */

@@ -8,7 +8,7 @@ import { stats } from "../lib/live.js";
 import { usePoll } from "../lib/poll.js";
 import { hrefs, setQuery } from "../lib/router.js";
 import { may } from "../lib/session.js";
-import { Stats } from "../lib/stats.js";
+import { Stats } from "../lib/figures.js";
 import { html, Icon, useMemo, useRef } from "../lib/ui.js";
 import { flowOf } from "./sources.js";
 

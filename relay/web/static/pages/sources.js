@@ -5,7 +5,7 @@ import { stats } from "../lib/live.js";
 import { usePoll } from "../lib/poll.js";
 import { hrefs, navigate, setQuery } from "../lib/router.js";
 import { may } from "../lib/session.js";
-import { Spark } from "../lib/spark.js";
+import { Spark } from "../lib/figures.js";
 import { html, Icon } from "../lib/ui.js";
 
 /**

@@ -1,15 +1,54 @@
-// The flow picture: lines from the sources into the pipeline and out to the destinations. Width is the rate (logarithmic), colour the health.
+// Figures on a page: the strip of numbers at its head, the line without axes beside a name, and the picture of the flow.
 import { html } from "./ui.js";
+
+const ROW_PX = 52;
+const SPREAD_PX = 5;
+
+/**
+ * @typedef {{label: any, value: any, sub?: any, tone?: string, title?: string, isQuiet?: boolean}} Figure
+ * `tone` colours the value; `isQuiet`: a word in the place of a figure.
+ */
+
+/** @param {{items: (Figure | null | false)[]}} props */
+export function Stats({ items }) {
+  return html`<dl class="stats">${items.map(
+    (item) => item && html`<div key=${item.label} class="stat" title=${item.title}><dt class="stat-label">${item.label}</dt>
+      <dd class="stat-value ${item.tone ? `tone-${item.tone}` : ""} ${item.isQuiet ? "muted" : ""}">${item.value}</dd>${item.sub !== undefined && html`<dd class="stat-sub ellipsis">${item.sub}</dd>`}</div>`,
+  )}</dl>`;
+}
+
+/**
+ * @param {{values: number[], width?: number, height?: number, tone?: "accent" | "ok" | "warn" | "bad" | "off", label?: string}} props
+ * `label` says the shape in words for those who do not see it; without one the picture is decoration.
+ */
+export function Spark({ values, width = 72, height = 20, tone = "accent", label = "" }) {
+  const line = points(values, width, height);
+  return html`<svg class="spark ${tone}" width=${width} height=${height} viewBox="0 0 ${width} ${height}" role=${label ? "img" : undefined} aria-label=${label || undefined} aria-hidden=${!label}>
+    ${line
+      ? [html`<path class="spark-area" d="M0 ${height}L${line.join("L")}L${width} ${height}z" />`, html`<path class="spark-line" d="M${line.join("L")}" />`]
+      : html`<path class="spark-none" d="M0 ${height - 1.5}H${width}" />`}
+  </svg>`;
+}
+
+/** @param {number[]} values @param {number} width @param {number} height @returns {string[] | null} null: nothing but zero */
+export function points(values, width, height) {
+  const top = Math.max(0, ...values);
+  if (values.length < 2 || top === 0) return null;
+  const step = width / (values.length - 1);
+  return values.map((value, index) => `${round(index * step)} ${round(height - 1.5 - (value / top) * (height - 3))}`);
+}
+
+/** @param {number} value */
+function round(value) {
+  return Math.round(value * 10) / 10;
+}
 
 /**
  * @typedef {{id: string, rate: number, tone: string, isDim?: boolean}} End
  * One line's outer end: `tone` is a colour of the kit; `isDim` puts it into the background.
  */
 
-const ROW_PX = 52;
-const SPREAD_PX = 5;
-
-/** Height of the picture for so many rows a side. @param {number} left @param {number} right */
+/** Height of the flow picture for so many rows a side. @param {number} left @param {number} right */
 export function flowHeight(left, right) {
   return Math.max(left, right, 2) * ROW_PX;
 }
@@ -20,6 +59,7 @@ export function flowPad(rows, height) {
 }
 
 /**
+ * Lines from the sources into the pipeline and out to the destinations: width is the rate (logarithmic), colour the health.
  * The lines only, as wide as their place; rows and the pipeline are ordinary elements around it. The same facts stand in the tables beside it.
  * @param {{left: End[], right: End[]}} props
  */
