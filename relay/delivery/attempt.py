@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import structlog
 
 from relay.base.jsonio import dumps
-from relay.base.secret import MASK
 from relay.delivery.verdict import Verdict
 from relay.errors import DeliveryError, PayloadError
 from relay.kit.definition import Delivery
 from relay.kit.request import Request, Response, Transport
+from relay.kit.shown import shown
 from relay.kit.sink import Sink
 from relay.kit.steps import drive
 from relay.pipeline.compiled import CompiledDestination
@@ -83,23 +83,5 @@ async def attempt_sink(units: Sequence[Unit], sink: Sink, destination: CompiledD
 
 def detail_of(answer: Answer, verdict: Verdict) -> bytes:
     """JSON of request and answer for people, secrets masked; kept with a failed unit."""
-    request = answer.request
-    shown = None
-    if request is not None:
-        shown = {
-            "method": request.method,
-            "url": masked_url(request),
-            "headers": {name: MASK if name.lower() in request.secrets else value for name, value in request.headers},
-            "body": request.body[:KEPT_BODY_BYTES].decode("utf-8", "replace"),
-        }
-    return dumps({"request": shown, "response": {"status": verdict.status, "body": verdict.sample.decode("utf-8", "replace")}})
-
-
-def masked_url(request: Request) -> str:
-    """The address without its secret query values; without its path when the address itself is the secret."""
-    if "url" in request.secrets:
-        scheme, _, rest = request.url.partition("://")
-        return f"{scheme}://{rest.partition('/')[0]}/{MASK}"
-    address, mark, query = request.url.partition("?")
-    parts = [f"{pair.partition('=')[0]}={MASK}" if pair.partition("=")[0].lower() in request.secrets else pair for pair in query.split("&")]
-    return address + mark + "&".join(parts)
+    request = shown(answer.request, body_bytes=KEPT_BODY_BYTES) if answer.request is not None else None
+    return dumps({"request": request, "response": {"status": verdict.status, "body": verdict.sample.decode("utf-8", "replace")}})

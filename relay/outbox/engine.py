@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from relay.base.clock import Clock
 from relay.base.codes import Door
 from relay.base.event import Event
+from relay.base.jsonio import dumps
 from relay.observe.latency import Latency
 from relay.observe.tallies import Tally, Totals
 from relay.outbox import operations
@@ -48,6 +49,9 @@ T = TypeVar("T")
 FRESH_EVENTS = 8_192
 """Events kept in memory between their commit and the router; beyond it the router reads the log."""
 PAGE = 500
+SEARCH_ROWS = 5_000
+SEARCH_S = 10.0
+"""How long an event is searched for that the dedup keys no longer know."""
 SEEN_PAGE = 1_000
 FOLDS = 50
 """Most folds in one step of the roll-up; each is a commit of its own."""
@@ -114,7 +118,7 @@ class LedgerOutbox:
         self._consumers: dict[str, LedgerConsumer] = {}
         self._waiting_bytes = 0
         self.totals = Totals()
-        self.history: History = LedgerHistory(store)
+        self.history: History = LedgerHistory(store, clock)
         self.on_append: Callable[[int], None] | None = None
         self.on_refused: Callable[[Sequence[RefusedMessage]], None] | None = None
         self.on_settled: list[OnSettled] = []
@@ -396,15 +400,29 @@ class LedgerConsumer:
 class LedgerHistory:
     """The History of a LedgerOutbox; reads only, in pages."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
 
     async def find(self, message_id: str, source_id: str | None = None) -> list[Claim]:
         def query(tx: Transaction) -> list[Claim]:
             events = tx.events_at(operations.find(tx, message_id, source_id))
             return [Claim(seq, events[seq]) for seq in sorted(events)]
 
-        return await self._store.read(query)
+        return await self._store.read(query) or await self._search(message_id, source_id)
+
+    async def _search(self, message_id: str, source_id: str | None) -> list[Claim]:
+        """In the log itself, slice by slice, so that other readers get their turn."""
+        needle = b'"messageId":' + dumps(message_id)
+        upto, oldest = await self._store.read(lambda tx: (tx.head(), tx.oldest()))
+        end_s = self._clock.monotonic() + SEARCH_S
+        while oldest and upto >= oldest and self._clock.monotonic() < end_s:
+            claims = await self._store.read(lambda tx, upto=upto: tx.search(needle, upto - SEARCH_ROWS, upto))  # type: ignore[misc]
+            found = [one for one in claims if one.event.message_id == message_id and source_id in (None, one.event.source_id)]
+            if found:
+                return found
+            upto -= SEARCH_ROWS
+        return []
 
     async def at(self, seq: int) -> Claim | None:
         event = (await self._store.read(lambda tx: tx.events_at([seq]))).get(seq)

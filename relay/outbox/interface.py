@@ -350,7 +350,9 @@ class Consumer(Protocol):
 class History(Protocol):
     """The read side, for people."""
 
-    async def find(self, message_id: str, source_id: str | None = None) -> list[Claim]: ...
+    async def find(self, message_id: str, source_id: str | None = None) -> list[Claim]:
+        """The stored events with this messageId, by the dedup keys; for older ones the log is searched, newest first, for some seconds."""
+        ...
 
     async def at(self, seq: int) -> Claim | None:
         """The event at a seq; None: it is not kept (any more)."""

@@ -62,6 +62,9 @@ class Disk:
     def events_at(self, seqs: Sequence[int]) -> dict[int, Event]:
         return {seq: self._event(seq) for seq in seqs if seq in self.log}
 
+    def search(self, needle: bytes, after: int, upto: int) -> list[Claim]:
+        return [Claim(seq, self._event(seq)) for seq in sorted(self.log) if after < seq <= upto and needle in self.log[seq][3]]
+
     def sources_between(self, first: int, last: int) -> list[tuple[int, str]]:
         return [(seq, self.log[seq][0]) for seq in sorted(self.log) if first <= seq <= last]
 

@@ -431,6 +431,16 @@ async def test_refused_messages_go_with_the_history_and_their_ids_are_not_used_a
     assert [one.refused_id for one in await outbox.history.refused()] == [5, 6]
 
 
+async def test_an_event_is_found_after_its_dedup_key_is_gone(engine: Engine) -> None:
+    await engine.outbox.append([event('m"1'), event("m2"), event("m3", properties={"note": '"messageId":"m2"'})])
+    for _ in range(3):
+        await engine.rotate_dedup()
+    history = engine.outbox.history
+    assert [claim.seq for claim in await history.find('m"1')] == [1]
+    assert [claim.seq for claim in await history.find("m2", "s1")] == [2]
+    assert await history.find("m2", "s2") == await history.find("m") == []
+
+
 async def test_a_person_hastens_a_retry_and_gives_up_what_waits(engine: Engine) -> None:
     outbox = engine.outbox
     await filled(outbox, 3)

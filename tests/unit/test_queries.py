@@ -16,6 +16,7 @@ CURSOR = "cursor USING INDEX sqlite_autoindex_cursor_1"
 CLAIMS = {
     "events_after": [f"SEARCH {LOG} (rowid>?)"],
     "events_at": [f"SEARCH {LOG} (rowid=?)"],
+    "search": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
     "sources_between": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
     "seqs_of_keys": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
     "tombstone": [f"SEARCH {LOG} (rowid=?)"],

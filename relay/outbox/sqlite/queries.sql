@@ -12,6 +12,10 @@ SELECT seq, source, received_ms, body FROM log WHERE seq > :after ORDER BY seq L
 -- log primary key, one look-up per seq.
 SELECT seq, source, received_ms, body FROM log WHERE seq IN (SELECT value FROM json_each(:seqs))
 
+-- name: search
+-- log primary key over one slice; bodies are compared row by row.
+SELECT seq, source, received_ms, body FROM log WHERE seq > :after AND seq <= :upto AND instr(body, :needle) > 0 ORDER BY seq
+
 -- name: sources_between
 -- log primary key.
 SELECT seq, source FROM log WHERE seq BETWEEN :first AND :last ORDER BY seq

@@ -94,6 +94,10 @@ class SqliteTransaction:
         rows = self._execute(SQL["events_at"], {"seqs": _json(seqs)})
         return {seq: Event.from_body(source, at, body) for seq, source, at, body in rows}
 
+    def search(self, needle: bytes, after: int, upto: int) -> list[Claim]:
+        rows = self._execute(SQL["search"], {"needle": needle, "after": after, "upto": upto}).fetchall()
+        return [Claim(seq, Event.from_body(source, at, body)) for seq, source, at, body in rows]
+
     def sources_between(self, first: int, last: int) -> list[tuple[int, str]]:
         return self._execute(SQL["sources_between"], {"first": first, "last": last}).fetchall()
 
