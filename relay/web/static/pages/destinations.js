@@ -48,7 +48,7 @@ function List({ all, show, q, onChange }) {
     return html`<section class="card"><${Empty} icon="check" title=${show === "trouble" && !q ? "No destination is in trouble" : "No destination matches"}><button type="button" class="btn" onClick=${() => setQuery({ q: null, show: null })}>Show all ${all.length}</button></${Empty}></section>`;
   }
   return html`<section class="card"><div class="table-wrap list-wrap"><table class="table">
-    <thead><tr><th>Destination</th><th>State</th><th class="wide-only">Sources</th><th class="tight">Last 24 h</th><th class="num">Rate</th><th class="num">Success</th><th class="num">p95</th><th class="num">Waiting</th><th class="num">Dead</th>${may("operator") && html`<th class="tight"><span class="sr-only">Actions</span></th>`}</tr></thead>
+    <thead><tr><th>Destination</th><th>State</th><th class="wide-only">Sources</th><th class="tight shape">Last 24 h</th><th class="num">Rate</th><th class="num">Success</th><th class="num">p95</th><th class="num">Waiting</th><th class="num">Dead</th>${may("operator") && html`<th class="tight"><span class="sr-only">Actions</span></th>`}</tr></thead>
     <tbody>${found.map((to) => html`<${Row} key=${to.slug} to=${to} onChange=${onChange} />`)}</tbody></table></div></section>`;
 }
 
@@ -72,7 +72,7 @@ function Row({ to, onChange }) {
     <td class="lead"><a class="strong name" href=${href}>${visible(to.name)}</a><div class="small muted">${to.definition?.name ?? to.type}${to.name.toLowerCase() === to.slug ? "" : ` · ${to.slug}`}</div></td>
     <td><${Pill} tone=${health.tone} title=${health.text}><${Icon} name=${health.icon} size=${11} />${health.word}</${Pill}>${to.hold_code && to.held_by !== "user" && html`<div class="small muted">${to.hold_status ? `HTTP ${to.hold_status} ` : ""}${visible(to.hold_code)}</div>`}</td>
     <td class="muted small wide-only" title=${to.sources.join(", ")}>${to.sources.length > 3 ? plural(to.sources.length, "source") : to.sources.map(visible).join(", ")}</td>
-    <td class="tight"><${Spark} values=${to.spark} width=${84} tone=${health.tone === "ok" ? "accent" : health.tone} /></td>
+    <td class="tight shape"><${Spark} values=${to.spark} width=${84} tone=${health.tone === "ok" ? "accent" : health.tone} /></td>
     <td class="num">${rate(to.rate)}</td>
     <td class="num"><span class="tone-${toneOfShare(to.success)}">${percent(to.success)}</span></td>
     <td class="num">${to.p95_ms === null ? html`<span class="muted">–</span>` : ms(to.p95_ms)}</td>

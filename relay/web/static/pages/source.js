@@ -59,7 +59,7 @@ function Body({ source, period, query }) {
       { label: "Duplicates", value: compact(source.duplicates), sub: "left out" },
       { label: "Last event", value: source.last_event_s === null ? "never" : ago(source.last_event_s), title: fullTime(source.last_event_s), isQuiet: source.last_event_s === null, sub: source.destinations.length ? `to ${plural(source.destinations.length, "destination")}` : html`<span class="tone-warn">to no destination</span>` },
     ]} />
-    <${Volume} source=${source} />
+    ${source.last_event_s !== null && html`<${Volume} source=${source} />`}
     <${Tabs} label="Parts of this source" tabs=${tabs} value=${tab} onChange=${(/** @type {string} */ id) => setQuery({ tab: id })}>
       ${tab === "codes" ? html`<${Codes} source=${source} />` : tab === "sdks" ? html`<${Libraries} source=${source} />` : tab === "setup" ? html`<${Setup} source=${source} sdk=${query.sdk} />` : html`<${Events} source=${source} />`}
     </${Tabs}>`;
@@ -69,7 +69,7 @@ function Body({ source, period, query }) {
 function FirstEvent({ source }) {
   const isHere = source.last_event_s !== null;
   return html`<div class="notice ${isHere ? "ok" : "info"} first-event" role="status"><span class="dot ${isHere ? "ok" : "info beat"}"></span><div class="grow">
-    ${isHere ? html`<strong>The first event has arrived.</strong> <span class="muted">${count(source.accepted)} accepted so far.</span>` : html`<strong>Waiting for the first event…</strong> <span class="muted">Send one as shown below; this line turns green by itself.</span>`}
+    ${isHere ? html`<strong>The first event has arrived.</strong> ${source.accepted > 0 && html`<span class="muted">${count(source.accepted)} accepted so far.</span>`}` : html`<strong>Waiting for the first event…</strong> <span class="muted">Send one as shown below; this line turns green by itself.</span>`}
     ${!isHere && source.rejected > 0 && html`<p class="tone-bad">${count(source.rejected)} came but were rejected: see “Rejected and blocked”.</p>`}</div>
     ${isHere && html`<a class="btn small" href=${hrefs.live(`source:${source.slug}`)}>See it live</a>`}</div>`;
 }

@@ -46,7 +46,7 @@ function List({ all, q }) {
   if (!found.length) return html`<section class="card"><${Empty} icon="search" title="No source matches"><button type="button" class="btn" onClick=${() => setQuery({ q: null })}>Show all ${all.length}</button></${Empty}></section>`;
   const hasKeys = may("operator");
   return html`<section class="card"><div class="table-wrap"><table class="table">
-    <thead><tr><th>Source</th><th>State</th>${hasKeys && html`<th>Write key</th>`}<th class="tight">Last 24 h</th><th class="num">Rate</th><th class="num">Accepted</th><th class="num">Rejected</th><th class="num">Blocked</th><th class="num wide-only">Duplicates</th><th class="num">Last event</th></tr></thead>
+    <thead><tr><th>Source</th><th>State</th>${hasKeys && html`<th>Write key</th>`}<th class="tight shape">Last 24 h</th><th class="num">Rate</th><th class="num">Accepted</th><th class="num">Rejected</th><th class="num">Blocked</th><th class="num wide-only">Duplicates</th><th class="num">Last event</th></tr></thead>
     <tbody>${found.map((each) => html`<${Row} key=${each.slug} source=${each} hasKeys=${hasKeys} />`)}</tbody></table></div></section>`;
 }
 
@@ -60,7 +60,7 @@ function Row({ source, hasKeys }) {
     <td class="lead"><a class="strong name" href=${href}>${visible(source.name)}</a><div class="small muted">${source.slug}</div></td>
     <td><${Pill} tone=${flow.tone} title=${flow.text}><${Icon} name=${flow.icon} size=${11} />${flow.word}</${Pill}></td>
     ${hasKeys && html`<td>${key ? html`<span class="row key"><code>${visible(key)}</code><${CopyButton} text=${key} label="Copy the write key of ${visible(source.name)}" what="Write key copied" />${(source.write_keys?.length ?? 0) > 1 && html`<span class="muted small">and ${(source.write_keys?.length ?? 1) - 1} more</span>`}</span>` : html`<span class="muted">none</span>`}</td>`}
-    <td class="tight"><${Spark} values=${source.spark} width=${84} /></td>
+    <td class="tight shape"><${Spark} values=${source.spark} width=${84} /></td>
     <td class="num strong">${rate(source.rate)}</td><td class="num" title=${count(source.accepted)}>${compact(source.accepted)}</td>
     <td class="num">${Bad(source.rejected, "bad")}</td><td class="num">${Bad(source.blocked, "warn")}</td><td class="num muted wide-only">${compact(source.duplicates)}</td>
     <td class="num"><${Time} at_s=${source.last_event_s} isAgo=${true} /></td></tr>`;
