@@ -9,7 +9,7 @@ import click
 from relay.cli import exits
 from relay.cli.moments import Moment, show_moment
 from relay.cli.output import Output, agree, output_options, printable, to_json
-from relay.cli.remote import Remote, remote_options
+from relay.cli.remote import Remote, filter_option, remote_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,15 +18,19 @@ SHOWN: Final = 100
 
 
 def selection_options(command: F) -> F:
-    """Add --to --code --since and ids, handed to the command as `which`, in the console's words."""
+    """Add --to --code --since --filter and ids, handed to the command as `which`, in the console's words."""
 
     @click.argument("message_ids", nargs=-1, metavar="[MESSAGE_ID]...")
     @click.option("--to", metavar="DEST", help="Only of this destination.")
     @click.option("--code", help="Only with this code, for example BAD_REQUEST or 404.")
     @click.option("--since", type=Moment(), metavar="TIME", help="Only what died since: 24h, 7d or an ISO time.")
+    @filter_option("letters whose event")
     @functools.wraps(command)
-    def wrapped(*args: Any, message_ids: tuple[str, ...], to: str | None, code: str | None, since: float | None, **kwargs: Any) -> Any:
-        return command(*args, which={"to": to, "code": code, "since_s": since, "message_ids": list(message_ids)}, **kwargs)
+    def wrapped(
+        *args: Any, message_ids: tuple[str, ...], to: str | None, code: str | None, since: float | None, filter_text: str | None, **kwargs: Any
+    ) -> Any:
+        which = {"to": to, "code": code, "since_s": since, "filter": filter_text, "message_ids": list(message_ids)}
+        return command(*args, which=which, **kwargs)
 
     return wrapped  # type: ignore[return-value]
 
@@ -51,7 +55,7 @@ def ls(which: Mapping[str, Any], limit: int, remote: Remote, out: Output) -> int
 
     \b
     relay dead ls --to orders
-    relay dead ls --code BAD_REQUEST --since 24h --json
+    relay dead ls --filter 'event = "Order Completed"' --since 24h --json
     """
     rows, total = letters(remote, which, limit)
     if out.json:
@@ -96,7 +100,7 @@ def show(which: Mapping[str, Any], remote: Remote, out: Output) -> int:
         if row.get("detail"):
             _show_detail(row["detail"], out)
     if len(rows) < total:
-        out.talk(f"{len(rows):,} of {total:,} are shown; name message ids, or narrow with --to, --code and --since.")
+        out.talk(f"{len(rows):,} of {total:,} are shown; name message ids, or narrow with --to, --code, --since and --filter.")
     return exits.DONE if rows else _nothing(out)
 
 
@@ -134,14 +138,14 @@ def discard(which: Mapping[str, Any], dry_run: bool, yes: bool, remote: Remote, 
 
 def letters(remote: Remote, which: Mapping[str, Any], limit: int) -> tuple[list[dict[str, Any]], int]:
     """The dead letters that `which` chooses, `limit` at most, and how many there are."""
-    query = {"to": which["to"], "code": which["code"], "since_s": which["since_s"], "message_id": which["message_ids"]}
-    answer = remote.get("dead", **query, limit=limit)
+    query = {key: which[key] for key in ("to", "code", "since_s", "filter")}
+    answer = remote.get("dead", **query, message_id=which["message_ids"], limit=limit)
     return answer["dead"], int(answer["total"])
 
 
 def _change(verb: str, title: str, past: str, which: Mapping[str, Any], dry_run: bool, yes: bool, remote: Remote, out: Output) -> int:
     if not any(which.values()):
-        raise exits.Failure(exits.USAGE, f"Say which dead letters to {verb}: --to, --code, --since or message ids.")
+        raise exits.Failure(exits.USAGE, f"Say which dead letters to {verb}: --to, --code, --since, --filter or message ids.")
     wanted = {key: value for key, value in which.items() if value}
     count = int(remote.post(f"dead/{verb}", wanted | {"dry_run": True})["count"])
     if count and not dry_run:

@@ -171,6 +171,17 @@ def remote_options(command: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
+def filter_option(takes: str) -> Callable[[F], F]:
+    """Add --filter, as `filter_text`; an empty one is wrong usage, for it would take everything."""
+
+    def given(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise click.BadParameter("the filter is empty; leave the option out to take everything")
+        return value
+
+    return click.option("--filter", "filter_text", metavar="FQL", callback=given, help=f"Only {takes} this takes, written as a trigger.")
+
+
 def address_options(command: F) -> F:
     """Add --url and --config, handed to the command as `remote: Remote` without a token."""
 

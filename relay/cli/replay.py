@@ -9,7 +9,7 @@ from relay.cli import exits
 from relay.cli.moments import Moment, show_moment
 from relay.cli.output import Output, agree, output_options
 from relay.cli.progress import Progress
-from relay.cli.remote import Remote, remote_options
+from relay.cli.remote import Remote, filter_option, remote_options
 
 POLL_S: Final = 0.5
 
@@ -19,6 +19,7 @@ POLL_S: Final = 0.5
 @click.option("--since", type=Moment(), metavar="TIME", help="Events received since: 24h, 7d or an ISO time.")
 @click.option("--until", type=Moment(), metavar="TIME", help="Events received until; now when left out.")
 @click.option("--source", metavar="SLUG", help="Only events of this source.")
+@filter_option("events that")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Most events a second.")
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -28,13 +29,14 @@ POLL_S: Final = 0.5
 @remote_options
 @output_options
 def replay(
-    to: str | None, since: float | None, until: float | None, source: str | None, rate: float | None,
+    to: str | None, since: float | None, until: float | None, source: str | None, filter_text: str | None, rate: float | None,
     dry_run: bool, yes: bool, wait: bool, job: str | None, jobs: bool, remote: Remote, out: Output,
 ) -> int:  # fmt: skip
     """Send stored events to a destination again, with the message ids that they had.
 
     \b
     relay replay --to orders --since 24h
+    relay replay --to orders --since 7d --filter 'event = "Order Completed"'
     relay replay --to orders --since 2026-01-31T00:00:00Z --until 6h --rate 50 --yes --wait
     """
     if jobs:
@@ -43,7 +45,7 @@ def replay(
         return _follow(remote, job, out) if wait else _show(remote, job, out)
     if to is None or since is None:
         raise exits.Failure(exits.USAGE, "A replay needs --to and --since.", "For example: relay replay --to orders --since 24h")
-    wanted = {"to": to, "since_s": since, "until_s": until, "source": source, "rate": rate}
+    wanted = {"to": to, "since_s": since, "until_s": until, "source": source, "filter": filter_text, "rate": rate}
     wanted = {key: value for key, value in wanted.items() if value is not None}
     count = int(remote.post("replay", wanted | {"dry_run": True})["count"])
     if not count or dry_run:

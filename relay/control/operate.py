@@ -1,6 +1,7 @@
 """Hold, resume, re-send, discard, and how every destination is doing."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from relay.access.operator import Operator
@@ -8,7 +9,9 @@ from relay.access.store import AuditRecord
 from relay.base import jsonio
 from relay.base.clock import Clock
 from relay.base.event import Event
+from relay.control.condition import compile_condition
 from relay.errors import RequestError
+from relay.kit.fql import Test
 from relay.observe.facts import DestinationHeld, DestinationReleased
 from relay.observe.metrics import DestinationFigures
 from relay.observe.observer import Observer
@@ -30,7 +33,11 @@ class Audit(Protocol):
 
 
 class Operations:
-    """Orders of a person. `refresh` is the supervisor's: it starts the streams of replays that have open rows again."""
+    """Orders of a person. `refresh` is the supervisor's: it starts the streams of replays that have open rows again.
+
+    A `condition` (FQL, empty: none) narrows a selection of dead letters to those whose event it takes; a letter whose event is gone is
+    not taken. Raises RequestError 400 when it cannot be read.
+    """
 
     def __init__(
         self, *, outbox: Outbox, current: Current, access: Audit, clock: Clock, observer: Observer, refresh: Callable[[], Awaitable[None]]
@@ -56,49 +63,80 @@ class Operations:
         self._observer.emit(DestinationReleased(slug, by.name))
         await self._audit(by, "destination.resume", slug)
 
-    async def dead(self, to: str, which: Selection, limit: int) -> list[DeadLetter]:
+    async def dead(self, to: str, which: Selection, limit: int, condition: str = "") -> list[DeadLetter]:
         """Dead letters, oldest first within a destination. `to` empty: of all destinations."""
+        takes = compile_condition(condition)
         letters: list[DeadLetter] = []
         for name in await self._consumers(to):
             if len(letters) >= limit:
                 break
-            found = await self._outbox.history.dead(name, which, limit=limit - len(letters))
-            letters += [{"destination": self._slug(name), "job": name if "#" in name else "", **_letter(row, event)} for row, event in found]
+            found = await self._found(name, which, limit - len(letters), takes)
+            letters += [self._told(name, row, event) for row, event in found]
         return letters
 
-    async def every_dead(self, to: str, which: Selection) -> AsyncIterator[tuple[DeadLetter, Event | None]]:
+    async def every_dead(self, to: str, which: Selection, condition: str = "") -> AsyncIterator[tuple[DeadLetter, Event | None]]:
         """All dead letters that match, in pages, each with its event (None: it is gone)."""
+        takes = compile_condition(condition)
         for name in await self._consumers(to):
-            after, more = 0, True
-            while more:
-                found = await self._outbox.history.dead(name, which, after_seq=after, limit=PAGE)
-                more = len(found) == PAGE
-                last = found[-1][0].seq if found else 0
-                if more and found[0][0].seq != last:  # the rest of the last event's letters may be on the next page
-                    found = [one for one in found if one[0].seq != last]
-                    last = found[-1][0].seq
-                for row, event in found:
-                    yield {"destination": self._slug(name), "job": name if "#" in name else "", **_letter(row, event)}, event
-                after = last
+            async for page in self._pages(name, which, takes):
+                for row, event in page:
+                    yield self._told(name, row, event), event
 
-    async def count_dead(self, to: str, which: Selection) -> int:
+    async def count_dead(self, to: str, which: Selection, condition: str = "") -> int:
         """How many dead letters a selection takes."""
-        return sum([await self._outbox.history.count_dead(name, which) for name in await self._consumers(to)])
+        takes, names = compile_condition(condition), await self._consumers(to)
+        if takes is None:
+            return sum([await self._outbox.history.count_dead(name, which) for name in names])
+        return sum([len(page) for name in names async for page in self._pages(name, which, takes)])
 
-    async def resend(self, to: str, which: Selection, by: Operator) -> int:
+    async def resend(self, to: str, which: Selection, by: Operator, condition: str = "") -> int:
         """Open dead letters again; returns how many."""
-        names = await self._consumers(to)
-        count = sum([await self._outbox.resend(name, which) for name in names])
+        takes, names = compile_condition(condition), await self._consumers(to)
+        count = sum([await self._outbox.resend(name, part) for name in names async for part in self._parts(name, which, takes)])
         if any("#" in name for name in names):
             await self._refresh()
         await self._audit(by, "dead.resend", to or "*", f"{count} entries")
         return count
 
-    async def discard(self, to: str, which: Selection, by: Operator) -> int:
+    async def discard(self, to: str, which: Selection, by: Operator, condition: str = "") -> int:
         """Throw dead letters away; returns how many."""
-        count = sum([await self._outbox.discard(name, which) for name in await self._consumers(to)])
+        takes, names = compile_condition(condition), await self._consumers(to)
+        count = sum([await self._outbox.discard(name, part) for name in names async for part in self._parts(name, which, takes)])
         await self._audit(by, "dead.discard", to or "*", f"{count} entries")
         return count
+
+    async def _found(self, name: str, which: Selection, limit: int, takes: Test | None) -> list[tuple[Row, Event | None]]:
+        """The first `limit` dead letters."""
+        if takes is None:
+            return await self._outbox.history.dead(name, which, limit=limit)
+        found: list[tuple[Row, Event | None]] = []
+        async for page in self._pages(name, which, takes):
+            found += page
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    async def _parts(self, name: str, which: Selection, takes: Test | None) -> AsyncIterator[Selection]:
+        """A selection as the outbox can carry it out: with a condition, page by page, by the seqs that it takes."""
+        if takes is None:
+            yield which
+            return
+        async for page in self._pages(name, which, takes):
+            if page:
+                yield replace(which, seqs=tuple({row.seq: None for row, _ in page}))
+
+    async def _pages(self, name: str, which: Selection, takes: Test | None) -> AsyncIterator[list[tuple[Row, Event | None]]]:
+        """Dead letters in pages, all letters of an event on one page; a page may be empty."""
+        after, more = 0, True
+        while more:
+            found = await self._outbox.history.dead(name, which, after_seq=after, limit=PAGE)
+            more = len(found) == PAGE
+            last = found[-1][0].seq if found else 0
+            if more and found[0][0].seq != last:  # the rest of the last event's letters may be on the next page
+                found = [one for one in found if one[0].seq != last]
+                last = found[-1][0].seq
+            yield found if takes is None else [one for one in found if one[1] is not None and takes(one[1])]
+            after = last
 
     async def retry_now(self, slug: str, seq: int, by: Operator) -> int:
         """One event at one destination again, at once: its dead letters are re-sent, its retries become due. Returns how many."""
@@ -165,6 +203,9 @@ class Operations:
             return names
         destination_id = find_destination(self._current, to).destination_id
         return [name for name in names if destination_of(name) == destination_id]
+
+    def _told(self, name: str, row: Row, event: Event | None) -> DeadLetter:
+        return {"destination": self._slug(name), "job": name if "#" in name else "", **_letter(row, event)}
 
     def _slug(self, name: str) -> str:
         known = self._current.compiled.destinations.get(destination_of(name))

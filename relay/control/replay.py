@@ -8,8 +8,10 @@ from relay.access.operator import Operator
 from relay.access.store import AuditRecord
 from relay.base.clock import Clock
 from relay.base.codes import Door
+from relay.control.condition import compile_condition
 from relay.control.operate import Audit, find_destination, plain_doors
 from relay.errors import RequestError
+from relay.kit.fql import Test
 from relay.outbox.interface import ROUTER, Cursor, Outbox
 from relay.outbox.ledger import destination_of
 from relay.pipeline.compiled import Current
@@ -33,6 +35,8 @@ class ReplaySpec:
     source: str = ""
     """A source's slug; empty: all that the destination is connected to."""
     rate: float = 0.0
+    filter: str = ""
+    """FQL over the stored event; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,11 @@ class Replays:
         self._starting = asyncio.Lock()
 
     async def count(self, spec: ReplaySpec) -> int:
-        """How many events `start` would send."""
+        """How many events `start` would send. Raises RequestError 400 for a filter that cannot be read."""
         return (await self._span(spec)).total
 
     async def start(self, spec: ReplaySpec, by: Operator) -> str:
-        """Begin; returns the job's name. Raises RequestError 404 when nothing matches, 409 when the destination is switched off."""
+        """Begin; returns the job's name. Raises RequestError 404 when nothing matches, 409 when the destination is switched off, 400 as `count`."""
         destination = find_destination(self._current, spec.to)
         if not destination.enabled:
             raise RequestError(409, "destination_disabled", f'Destination "{spec.to}" is switched off.')
@@ -98,10 +102,22 @@ class Replays:
         sources = frozenset([named]) if named else destination.source_ids if destination else frozenset(compiled.sources)
         stopped_s, count = self._clock.now(), 0
         await self._outbox.set_state(name, lambda state: state | {"replay": {**state.get("replay", {}), "cancelled_s": stopped_s}})
+        takes = compile_condition(cursor.state.get("replay", {}).get("filter") or "")
         while (await self._outbox.balance(name)).pending:
-            count += await self._outbox.expire(name, cursor.end, sources, door=Door.DISCARDED, code="by_hand")
+            upto, only = cursor.end, None
+            if takes is not None:
+                upto, only = await self._meant(name, upto, takes)
+            count += await self._outbox.expire(name, upto, sources, door=Door.DISCARDED, code="by_hand", only=only)
         await self._access.audit(AuditRecord(self._clock.now(), by.name, "replay.cancel", self._slug(name), f"{name}: {count} entries"))
         return count
+
+    async def _meant(self, name: str, end: int, takes: Test) -> tuple[int, frozenset[int]]:
+        """How far the next step of giving up may go, and which events up to there are meant."""
+        cursor = await self._outbox.cursor(name)
+        first = cursor.pos if cursor else end
+        async for page in self._outbox.history.scan(after=first, until=end):
+            return page[-1].seq, frozenset(seq for seq, event in page if takes(event))
+        return end, frozenset()
 
     async def jobs(self) -> list[dict[str, Any]]:
         """Every replay that is known, with its progress."""
@@ -129,7 +145,7 @@ class Replays:
             "doors": doors,
             "by": replay.get("by", ""),
             "started_s": replay.get("started_s", 0.0),
-            "spec": {key: replay.get(key) for key in ("since_s", "until_s", "source", "rate")},
+            "spec": {key: replay.get(key) for key in ("since_s", "until_s", "source", "rate", "filter")},
         }
 
     def _slug(self, name: str) -> str:
@@ -139,13 +155,14 @@ class Replays:
     async def _span(self, spec: ReplaySpec) -> Span:
         """The range ends at the live cursor: what is behind it will come anyway."""
         destination = find_destination(self._current, spec.to)
-        sources = self._sources(spec, destination.source_ids)
+        sources, takes = self._sources(spec, destination.source_ids), compile_condition(spec.filter)
         cursor = await self._outbox.cursor(destination.destination_id)
         first = last = total = 0
         if cursor is None or not cursor.pos:
             return Span(0, 0, 0)
         async for page in self._outbox.history.scan(until=cursor.pos, since_s=spec.since_s, until_s=spec.until_s):
-            wanted = [seq for seq, event in page if event.source_id in sources and event.body and event.received_ms >= spec.since_s * 1000]
+            meant = [(seq, event) for seq, event in page if event.source_id in sources and event.body and event.received_ms >= spec.since_s * 1000]
+            wanted = [seq for seq, event in meant if takes is None or takes(event)]
             if wanted:
                 first, last, total = first or wanted[0], wanted[-1], total + len(wanted)
         return Span(first, last, total)

@@ -10,6 +10,7 @@ from relay.base.jsonio import dumps
 from relay.delivery.crashes import Caution
 from relay.delivery.lanes import Item
 from relay.delivery.throttle import Throttle
+from relay.kit.fql import compile_filter
 from relay.outbox.interface import Attempt, Consumer, Outcome, Settlement
 from relay.outbox.ledger import WINDOW, mark
 
@@ -35,6 +36,8 @@ class Stream:
         """How often the scan went back: a chunk that is being read meanwhile is void."""
         self.end = cursor.end
         self.replay: Mapping[str, Any] | None = cursor.state.get("replay") if cursor.end is not None else None
+        condition = (self.replay or {}).get("filter")
+        self._takes = compile_filter(condition) if condition else None
         self.pace = Throttle(float((self.replay or {}).get("rate") or 0))
         self.caution = Caution(cursor.state.get("started"), now_s=now_s) if careful else None
         self.open_rows = 0
@@ -146,6 +149,7 @@ class Stream:
             (not spec.get("source") or spec["source"] == event.source_id)
             and received_s >= (spec.get("since_s") or 0)
             and (not spec.get("until_s") or received_s < spec["until_s"])
+            and (self._takes is None or self._takes(event))
         )
 
     def marked(self, event: Event) -> Event:

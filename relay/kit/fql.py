@@ -4,12 +4,13 @@ Promises: everything the reference calls invalid is refused with the position an
 without a word (mixed `and`/`or` on one level, `AND`, `==`, single quotes), since that only loses data.
 
 The tokenizer and the grammar's frame (clauses, groups, keywords) know no field and no function; both come from a `Dialect`,
-so that the dialect of filters can stand beside the one of triggers.
+so that the dialect of filters can stand beside the one of triggers. A person's orders (which dead letters, which events of a
+replay) take the triggers' dialect under a name of their own.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, NoReturn
 
 from relay.base.event import Event
@@ -42,7 +43,19 @@ class Dialect:
 
 def compile_trigger(text: str) -> Test:
     """The test of a trigger; raises ConfigError with position and remedy."""
-    return _fast_types(text) or Parser(text, TRIGGER).parse()
+    return _fast_types(text) or _compile(text, TRIGGER)
+
+
+def compile_filter(text: str) -> Test:
+    """The same for the filter of an order; its errors speak of a filter."""
+    return _fast_types(text) or _compile(text, FILTER)
+
+
+def _compile(text: str, dialect: "Dialect") -> Test:
+    try:
+        return Parser(text, dialect).parse()
+    except ConfigError as error:
+        raise ConfigError([replace(one, message=f"{dialect.name}, {one.message}") for one in error.problems]) from None
 
 
 def match_trigger(trigger: str, event: Mapping[str, Any]) -> bool:
@@ -96,7 +109,7 @@ def tokenize(text: str) -> list[Token]:
 
 def fail(at: int, message: str, remedy: str = "") -> NoReturn:
     """Refuse a statement; `at` counts characters from 1."""
-    raise ConfigError([Problem(f"trigger, character {at}: {message}", None, remedy)])
+    raise ConfigError([Problem(f"character {at}: {message}", None, remedy)])
 
 
 # --- the frame of the grammar ------------------------------------------------------------------------------------------------
@@ -107,9 +120,9 @@ class Parser:
 
     def __init__(self, text: str, dialect: Dialect) -> None:
         if len(text) > MAX_CHARS:
-            fail(MAX_CHARS + 1, f"a trigger is at most {MAX_CHARS} characters long", "split it into two mappings")
+            fail(MAX_CHARS + 1, f"a {dialect.name} is at most {MAX_CHARS} characters long", "split it into two")
         if not text.strip():
-            fail(1, "the trigger is empty and would never match", 'write a condition, such as type = "track"')
+            fail(1, f"the {dialect.name} is empty and would never match", 'write a condition, such as type = "track"')
         self.dialect = dialect
         self.tokens = tokenize(text)
         self.index = 0
@@ -119,7 +132,7 @@ class Parser:
         token = self.peek()
         if token.kind != "end":
             remedy = _WORDS_ELSEWHERE.get(token.text, 'join conditions with "and" or "or"')
-            fail(token.at, f"{_shown(token)} stands where the trigger should end", remedy)
+            fail(token.at, f"{_shown(token)} stands where the {self.dialect.name} should end", remedy)
         return test
 
     def peek(self) -> Token:
@@ -138,7 +151,11 @@ class Parser:
         while self.peek().text in ("and", "or") and self.peek().kind == "word":
             token = self.take()
             if keyword and token.text != keyword:
-                fail(token.at, 'the trigger mixes "and" and "or" on one level', "put parentheses around the conditions that belong together")
+                fail(
+                    token.at,
+                    f'the {self.dialect.name} mixes "and" and "or" on one level',
+                    "put parentheses around the conditions that belong together",
+                )
             keyword = token.text
             tests.append(self._clause(grouped=grouped))
         return tests[0] if len(tests) == 1 else _all_of(tests) if keyword == "and" else _any_of(tests)
@@ -316,6 +333,8 @@ TRIGGER: Final = Dialect(
     {"type": False, "event": False, "name": False, "userId": False, "context": True, "properties": True, "traits": True},
     {"contains": _contains, "match": _match},
 )
+
+FILTER: Final = replace(TRIGGER, name="filter")
 
 _ONE_TYPE = r'type\s*=\s*"(\w+)"'
 _TYPES = re.compile(rf"\s*{_ONE_TYPE}(?:\s+or\s+{_ONE_TYPE})*\s*")

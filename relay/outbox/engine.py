@@ -260,14 +260,16 @@ class LedgerOutbox:
     async def discard(self, name: str, which: Selection) -> int:
         return await self._write(lambda tx: operations.discard(tx, name, which))
 
-    async def expire(self, name: str, upto: int, sources: frozenset[str], *, door: Door = Door.EXPIRED, code: str = "expired") -> int:
+    async def expire(
+        self, name: str, upto: int, sources: frozenset[str], *, door: Door = Door.EXPIRED, code: str = "expired", only: frozenset[int] | None = None
+    ) -> int:
         now_s = self._clock.now()
 
         def effect(result: tuple[int, Tally, Changed]) -> None:
             self.totals.add(result[1])
             self._tell(name, result[2])
 
-        count, _, _ = await self._write(lambda tx: operations.expire(tx, name, upto, sources, now_s, door, code), effect)
+        count, _, _ = await self._write(lambda tx: operations.expire(tx, name, upto, sources, now_s, door, code, only), effect)
         return count
 
     async def remove(self, name: str, sources: frozenset[str] = frozenset()) -> None:

@@ -480,8 +480,10 @@ class Outbox(Protocol):
         """Throw dead letters away. They were counted when they died, so the balance does not change."""
         ...
 
-    async def expire(self, name: str, upto: int, sources: frozenset[str], *, door: Door = Door.EXPIRED, code: str = "expired") -> int:
-        """Give up everything pending up to a seq (bounded step), by `door`; returns how many entries left."""
+    async def expire(
+        self, name: str, upto: int, sources: frozenset[str], *, door: Door = Door.EXPIRED, code: str = "expired", only: frozenset[int] | None = None
+    ) -> int:
+        """Give up everything pending up to a seq (bounded step), by `door`; returns how many entries left. What was not scanned and is not in `only` is skipped."""
         ...
 
     async def remove(self, name: str, sources: frozenset[str] = frozenset()) -> None:

@@ -257,21 +257,26 @@ def discard(tx: Transaction, name: str, which: Selection) -> int:
 
 
 def expire(
-    tx: Transaction, name: str, upto: int, sources: frozenset[str], now_s: float, door: Door = Door.EXPIRED, code: str = "expired"
-) -> tuple[int, Tally, Changed]:
-    """Give up what is pending up to `upto`, at most EXPIRE_STEP seqs above the cursor."""
+    tx: Transaction, name: str, upto: int, sources: frozenset[str], now_s: float, door: Door = Door.EXPIRED, code: str = "expired",
+    only: frozenset[int] | None = None,
+) -> tuple[int, Tally, Changed]:  # fmt: skip
+    """Give up what is pending up to `upto`, at most EXPIRE_STEP seqs above the cursor; of what was not scanned `only` these leave."""
     cursor = tx.cursor(name)
     if cursor is None:
         raise KeyError(name)
     limit = cursor.end if cursor.end is not None else tx.head()
     upto = min(upto, limit, cursor.pos + EXPIRE_STEP)
-    return _give_up(tx, cursor, upto, sources, door, code, now_s)
+    return _give_up(tx, cursor, upto, sources, door, code, now_s, only)
 
 
-def _give_up(tx: Transaction, cursor: Cursor, upto: int, sources: frozenset[str], door: Door, code: str, now_s: float) -> tuple[int, Tally, Changed]:
+def _give_up(
+    tx: Transaction, cursor: Cursor, upto: int, sources: frozenset[str], door: Door, code: str, now_s: float, only: frozenset[int] | None = None
+) -> tuple[int, Tally, Changed]:
     rows = {(row.seq, row.subscription_id): row for row in tx.open_rows(cursor.name)}
     books = Books(cursor, rows, now_s=now_s)
     between = tx.sources_between(cursor.pos + 1, upto) if upto > cursor.pos else []
+    if only is not None:  # the rest is nobody's entry, as a gap in the log
+        between = [one for one in between if one[0] in only]
     left = books.give_up(upto, between, sources, door, code)
     _write(tx, books, books.changes.tally)
     return left, books.changes.tally, Changed(closed=tuple(sorted(books.changes.drop)), expired=upto)

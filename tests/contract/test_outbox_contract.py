@@ -1016,6 +1016,17 @@ async def test_what_is_pending_may_be_given_up_by_another_door(engine: Engine) -
     assert (await outbox.balance("d#1")).pending == 0
 
 
+async def test_of_what_was_not_scanned_only_what_is_meant_is_given_up(engine: Engine) -> None:
+    outbox = engine.outbox
+    await filled(outbox, 6)
+    await outbox.create("d#1", at=0, end=6)
+    consumer = await outbox.open("d#1")
+    await consumer.settle([scanned(1, retry()), scanned(3, delivered())])
+    assert await outbox.expire("d#1", 4, S1, door=Door.DISCARDED, code="by_hand", only=frozenset((3, 4, 5))) == 2  # row 1, event 4
+    balance = await outbox.balance("d#1")
+    assert (balance.holds, balance.doors, balance.skipped, balance.unscanned) == (True, {"delivered": 1, "discarded": 2}, 1, 2)
+
+
 async def test_counts_in_spans_keep_sources_apart_only_on_the_source_side(engine: Engine) -> None:
     keys = [
         TallyKey(minute, source, to, stage, "x", first)

@@ -205,6 +205,20 @@ async def test_dead_letters_are_listed_and_shown(relay, console):
     assert (code, json.loads(out)) == (4, {"dead": [], "total": 0})
 
 
+async def test_a_filter_goes_to_the_server_and_an_empty_one_is_wrong_usage(relay, console):
+    text = 'event = "E"'
+    for words in (("dead", "ls"), ("dead", "show")):
+        assert (await relay(*words, "--filter", text))[0] == 0
+        assert "&filter=" in console.asked[-1][1].replace("?", "&")
+    for words in (("dead", "resend"), ("dead", "discard"), ("replay", "--to", "orders", "--since", "24h")):
+        assert (await relay(*words, "--filter", text, "--yes"))[0] == 0
+        assert [body["filter"] for _, _, body in console.asked[-2:]] == [text, text]
+    asked = len(console.asked)
+    for words in (("dead", "ls"), ("dead", "discard", "--to", "orders", "--yes"), ("replay", "--to", "orders", "--since", "24h")):
+        assert (await relay(*words, "--filter", " "))[0] == 2
+    assert len(console.asked) == asked
+
+
 async def test_resend_counts_first_and_asks_for_the_flag_without_a_terminal(relay, console):
     code, _, err = await relay("dead", "resend", "--to", "orders")
     assert code == 2

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
@@ -116,12 +117,12 @@ class Console:
         """`count` events, and the opened consumer of `orders` that has not looked at them."""
         clock = SystemClock()
         await self.outbox.create("orders")
-        await self.outbox.append([event(f"m-{number}", source_id, int(clock.now() * 1000)) for number in range(1, count + 1)])
+        await self.outbox.append([event(f"m-{number}", source_id, int(clock.now() * 1000), number) for number in range(1, count + 1)])
         return await self.outbox.open("orders")
 
 
-def event(message_id: str, source_id: str, received_ms: int) -> Event:
-    payload = {"messageId": message_id, "type": "track", "event": "Ordered", "userId": "u1", "properties": {"card": "canary"}}
+def event(message_id: str, source_id: str, received_ms: int, number: int = 0) -> Event:
+    payload = {"messageId": message_id, "type": "track", "event": "Ordered", "userId": "u1", "properties": {"card": "canary", "number": number}}
     return event_of(payload, source_id, received_ms, jsonio.dumps(payload))
 
 
@@ -310,6 +311,44 @@ async def test_dead_letters_are_listed_counted_resent_and_discarded(console: Con
     assert await console.post("dead/discard", {"message_ids": ["m-3"]}) == {"count": 1}
     assert [one["message_id"] for one in (await console.get("dead"))["dead"]] == ["m-2"]
     assert (await console.outbox.balance("orders")).holds
+
+
+async def test_a_filter_takes_the_dead_letters_whose_event_it_matches(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.control.operate.PAGE", 2)
+    consumer = await console.filled(6)
+    for seq in range(1, 7):
+        await settle(consumer, seq, Door.DEAD, "404" if seq % 2 else "BAD_REQUEST")
+    query = urlencode({"to": "orders", "filter": "properties.number >= 2 and properties.number < 6", "limit": 3})
+    told = await console.get(f"dead?{query}")
+    assert (told["total"], [one["message_id"] for one in told["dead"]]) == (4, ["m-2", "m-3", "m-4"])
+    assert len((await console.get(f"dead/export?{query}")).splitlines()) == 4
+    order = {"to": "orders", "code": "404", "filter": "properties.number > 2"}
+    assert await console.post("dead/resend", order | {"dry_run": True}) == {"count": 2}
+    assert await console.post("dead/resend", order) == {"count": 2}
+    assert [row.seq for _, row in [pair for seq in range(1, 7) for pair in await console.outbox.history.rows(seq)] if row.state == "retry"] == [3, 5]
+    assert await console.post("dead/discard", {"filter": "properties.number <= 2"}) == {"count": 2}
+    assert [one["message_id"] for one in (await console.get("dead"))["dead"]] == ["m-4", "m-6"]
+    assert (await console.outbox.balance("orders")).holds
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('event == "E"', 'filter, character 7: expected a comparison, found "=="; write "="'),
+        ("colour = 1", "character 1"),
+        ("  ", "empty"),
+        ("", "empty"),
+    ],
+)
+async def test_a_filter_that_cannot_be_read_selects_nothing_and_says_where(console: Console, text: str, words: str) -> None:
+    await settle(await console.filled(2), 1, Door.DEAD, "404")
+    for path, more in (("dead/resend", {}), ("dead/discard", {}), ("replay", {"to": "orders", "since_s": 0})):
+        answer = await console.post(path, {"filter": text, **more}, status=400)
+        assert answer["error"]["code"] == "bad_filter"
+        assert words in answer["error"]["message"]
+    for path in ("dead", "dead/export"):
+        await console.get(f"{path}?{urlencode({'filter': text})}", status=400)
+    assert ((await console.get("dead"))["total"], (await console.get("jobs"))["jobs"]) == (1, [])
 
 
 @pytest.mark.parametrize(

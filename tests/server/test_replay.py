@@ -132,6 +132,36 @@ async def test_a_replay_of_one_source_leaves_the_others_out(tmp_path: Path) -> N
         assert [body["userId"] for body in receiver.bodies[3:]] == ["u3"]
 
 
+async def test_a_replay_with_a_filter_sends_what_it_takes_also_after_a_restart(tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        config = source() + webhook("hook", receiver)
+        async with running(config, tmp_path) as relay:
+            for number in range(30):
+                await relay.track(f"u{number}", number=number)
+            await relay.settled("hook")
+            spec = ReplaySpec("hook", 0, rate=20, filter="properties.number >= 5 and properties.number < 25")
+            assert await relay.app.replays.count(spec) == 20
+            name = await relay.app.replays.start(spec, SIGNAL)
+            await eventually(lambda: receiver.count >= 33)
+        async with running(config, tmp_path) as relay:
+            job = await _finished(relay, name)
+            assert (job["total"], job["doors"], job["spec"]["filter"]) == (20, {"delivered": 20}, spec.filter)
+            assert sorted(body["properties"]["number"] for body in receiver.bodies[30:]) == list(range(5, 25))
+            assert (await relay.balance(name)).holds
+
+
+async def test_a_stopped_replay_gives_up_only_what_its_filter_takes(tmp_path: Path) -> None:
+    async with Receiver() as receiver, running(source() + webhook("hook", receiver), tmp_path) as relay:
+        for number in range(30):
+            await relay.track(f"u{number}", number=number % 3)
+        await relay.settled("hook")
+        await relay.app.operations.hold("hook", SIGNAL)
+        name = await relay.app.replays.start(ReplaySpec("hook", 0, filter="properties.number = 1"), SIGNAL)
+        assert await relay.app.replays.cancel(name, SIGNAL) == 10
+        assert (await _job(relay, name))["doors"] == {"discarded": 10}
+        assert (await relay.balance(name)).holds
+
+
 async def test_a_replay_through_an_outage_retries_and_its_dead_can_be_sent_again(tmp_path: Path) -> None:
     async with Receiver() as receiver, running(source() + webhook("hook", receiver), tmp_path) as relay:
         await relay.track_many(5)

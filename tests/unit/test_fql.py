@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.base.event import event_of
 from relay.errors import ConfigError
-from relay.kit.fql import compile_trigger, match_trigger
+from relay.kit.fql import compile_filter, compile_trigger, match_trigger
 
 DATA = json.loads((Path(__file__).parent.parent / "data" / "mapping_cases.json").read_text())
 CASES = DATA["triggers"]
@@ -116,3 +117,15 @@ def test_any_text_is_compiled_or_refused(text: str) -> None:
         return
     assert isinstance(match_trigger(text, {"type": "track", "event": "A"}), bool)
     assert callable(test)
+
+
+def test_a_filter_reads_as_a_trigger_and_its_errors_speak_of_a_filter() -> None:
+    payload = {"messageId": "m", "type": "track", "event": "Paid", "properties": {"total": 6}}
+    assert compile_filter('event = "Paid" and properties.total > 5')(event_of(payload, "web", 0, b""))
+    for text, message in (
+        ("", "filter, character 1: the filter is empty"),
+        ('type == "track"', "filter, character 6: "),
+        ("colour = 1", "no field of a filter"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            compile_filter(text)

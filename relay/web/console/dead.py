@@ -15,7 +15,7 @@ from relay.errors import RequestError, StoreError
 from relay.outbox.interface import Selection
 from relay.web.auth import allowed
 from relay.web.console.masked import masked
-from relay.web.console.reading import flag_of, number_of, read_object, refuse_unknown, selection_of, text_of
+from relay.web.console.reading import condition_of, flag_of, number_of, read_object, refuse_unknown, selection_of, text_of
 from relay.web.pages import SECURITY_HEADERS
 from relay.web.respond import json_answer
 
@@ -23,11 +23,11 @@ log = structlog.get_logger("relay.web")
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1_000
-ORDER: Final = frozenset(("to", "code", "since_s", "until_s", "message_ids", "ids", "dry_run"))
+ORDER: Final = frozenset(("to", "code", "since_s", "until_s", "message_ids", "ids", "filter", "dry_run"))
 EXPORT_HEADERS: Final = {
     **SECURITY_HEADERS, "Cache-Control": "no-store", "Content-Type": "application/x-ndjson", "Content-Disposition": 'attachment; filename="dead.ndjson"',
 }  # fmt: skip
-REPLAY: Final = frozenset(("to", "since_s", "until_s", "source", "rate", "dry_run"))
+REPLAY: Final = frozenset(("to", "since_s", "until_s", "source", "rate", "filter", "dry_run"))
 
 
 class DeadRoutes:
@@ -51,25 +51,25 @@ class DeadRoutes:
         ]
 
     async def dead(self, request: web.Request) -> web.Response:
-        """`?to=&code=&since_s=&until_s=&message_id=&limit=`; `total` counts all that match. What was sent and answered is for operators."""
+        """`?to=&code=&since_s=&until_s=&message_id=&filter=&limit=`; `total` counts all that match. What was sent and answered is for operators."""
         whole = allowed(request, Role.VIEWER).role.includes(Role.OPERATOR)
-        query, which = request.query, _asked(request)
+        query, (which, condition) = request.query, _asked(request)
         limit = min(int(number_of(query, "limit", LIMIT)), LIMIT_MAX)
         to = query.get("to", "")
-        total = await self._operations.count_dead(to, which)
-        letters = await self._operations.dead(to, which, limit)
+        total = await self._operations.count_dead(to, which, condition)
+        letters = await self._operations.dead(to, which, limit, condition)
         shown = [letter | {"detail": masked(letter["detail"], self._mask_names) if whole else None} for letter in letters]
         return json_answer({"dead": shown, "total": total})
 
     async def export(self, request: web.Request) -> web.StreamResponse:
-        """`?to=&code=&since_s=&until_s=&message_id=`: one JSON object a line, each with the event's payload; streamed, so of any number."""
+        """`?to=&code=&since_s=&until_s=&message_id=&filter=`: one JSON object a line, each with the event's payload; streamed, so of any number."""
         allowed(request, Role.OPERATOR)
-        to, which = request.query.get("to", ""), _asked(request)
-        await self._operations.count_dead(to, which)  # an unknown destination is told before the answer begins
+        to, (which, condition) = request.query.get("to", ""), _asked(request)
+        await self._operations.dead(to, which, 0, condition)  # an unknown destination or a bad filter is told before the answer begins
         response = web.StreamResponse(headers=EXPORT_HEADERS)
         await response.prepare(request)
         try:
-            async for letter, event in self._operations.every_dead(to, which):
+            async for letter, event in self._operations.every_dead(to, which, condition):
                 letter["detail"] = masked(letter["detail"], self._mask_names)
                 letter["payload"] = mask(event.payload, self._mask_names) if event else None
                 await response.write(jsonio.dumps(letter) + b"\n")
@@ -82,20 +82,22 @@ class DeadRoutes:
 
     async def resend(self, request: web.Request) -> web.Response:
         by = allowed(request, Role.OPERATOR)
-        to, which, dry_run = await self._order(request)
-        return json_answer({"count": await (self._operations.count_dead(to, which) if dry_run else self._operations.resend(to, which, by))})
+        to, which, condition, dry_run = await self._order(request)
+        work = self._operations.count_dead(to, which, condition) if dry_run else self._operations.resend(to, which, by, condition)
+        return json_answer({"count": await work})
 
     async def discard(self, request: web.Request) -> web.Response:
         by = allowed(request, Role.OPERATOR)
-        to, which, dry_run = await self._order(request)
-        return json_answer({"count": await (self._operations.count_dead(to, which) if dry_run else self._operations.discard(to, which, by))})
+        to, which, condition, dry_run = await self._order(request)
+        work = self._operations.count_dead(to, which, condition) if dry_run else self._operations.discard(to, which, by, condition)
+        return json_answer({"count": await work})
 
     async def replay(self, request: web.Request) -> web.Response:
         by = allowed(request, Role.OPERATOR)
         given = await read_object(request)
         refuse_unknown(given, REPLAY)
         numbers = [number_of(given, name) for name in ("since_s", "until_s")]
-        spec = ReplaySpec(text_of(given, "to"), numbers[0], numbers[1], text_of(given, "source"), number_of(given, "rate"))
+        spec = ReplaySpec(text_of(given, "to"), numbers[0], numbers[1], text_of(given, "source"), number_of(given, "rate"), condition_of(given))
         if not spec.to or "since_s" not in given:
             raise RequestError(400, "bad_request", "A replay needs to and since_s.")
         count = await self._replays.count(spec)
@@ -112,14 +114,15 @@ class DeadRoutes:
         by = allowed(request, Role.OPERATOR)
         return json_answer({"discarded": await self._replays.cancel(request.match_info["name"], by)})
 
-    async def _order(self, request: web.Request) -> tuple[str, Selection, bool]:
+    async def _order(self, request: web.Request) -> tuple[str, Selection, str, bool]:
         given = await read_object(request)
         refuse_unknown(given, ORDER)
-        return text_of(given, "to"), selection_of(given), flag_of(given, "dry_run")
+        return text_of(given, "to"), selection_of(given), condition_of(given), flag_of(given, "dry_run")
 
 
-def _asked(request: web.Request) -> Selection:
-    """Which dead letters a query means."""
+def _asked(request: web.Request) -> tuple[Selection, str]:
+    """Which dead letters a query means: selection and filter."""
     query = request.query
     message_ids = tuple(query.getall("message_id", []))
-    return Selection((), message_ids, query.get("code", ""), number_of(query, "since_s"), number_of(query, "until_s"))
+    which = Selection((), message_ids, query.get("code", ""), number_of(query, "since_s"), number_of(query, "until_s"))
+    return which, condition_of(query)

@@ -64,6 +64,14 @@ def selection_of(given: Mapping[str, Any]) -> Selection:
     return Selection(tuple(ids), tuple(message_ids), text_of(given, "code"), number_of(given, "since_s"), number_of(given, "until_s"))
 
 
+def condition_of(given: Mapping[str, Any]) -> str:
+    """The `filter` of a request; absent or null: none. One that is there and empty is refused: it would select everything."""
+    text = text_of(given, "filter")
+    if not text.strip() and given.get("filter") is not None:
+        raise RequestError(400, "bad_filter", "The filter is empty; leave it out to take everything.")
+    return text
+
+
 def refuse_unknown(given: Mapping[str, Any], known: frozenset[str]) -> None:
     """A misspelled condition would select too much."""
     if unknown := sorted(set(given) - known):

@@ -1,0 +1,15 @@
+"""The filter that a person gives with an order, in the language of triggers (FQL), over the stored event."""
+
+from relay.errors import ConfigError, RequestError
+from relay.kit.fql import Test, compile_filter
+
+
+def compile_condition(text: str) -> Test | None:
+    """The test of a filter; None for an empty text, which takes every event. Raises RequestError 400 with the position and the remedy."""
+    if not text:
+        return None
+    try:
+        return compile_filter(text)
+    except ConfigError as error:
+        (problem,) = error.problems
+        raise RequestError(400, "bad_filter", f"{problem.message}; {problem.remedy}" if problem.remedy else problem.message) from None
