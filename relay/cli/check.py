@@ -34,14 +34,20 @@ class Reached:
 @click.option("--no-network", is_flag=True, help="Do not reach the destinations.")
 @click.option("--strict", is_flag=True, help="Warnings count as problems.")
 @click.option("--print", "show", is_flag=True, help="Print the effective configuration, secrets masked, with the origin of each value.")
+@click.option("--schema", is_flag=True, help="Print the JSON schema (draft 7) of a configuration file, for editors; nothing is checked.")
 @output_options
-def check(file: Path | None, config: Path | None, overrides: tuple[str, ...], no_network: bool, strict: bool, show: bool, out: Output) -> int:
+def check(
+    file: Path | None, config: Path | None, overrides: tuple[str, ...], no_network: bool, strict: bool, show: bool, schema: bool, out: Output
+) -> int:
     """Validate the configuration, then reach each destination with its harmless test call.
 
     \b
     relay check conf/relay.toml
     relay check /etc/relay/relay.toml --no-network --strict --print
     """
+    if schema:
+        out.document(_schema())
+        return exits.DONE
     if file is not None and config is not None and file != config:
         raise click.UsageError("FILE and --config name two files.")
     try:
@@ -58,6 +64,13 @@ def check(file: Path | None, config: Path | None, overrides: tuple[str, ...], no
     else:
         _tell(loaded, reached, show, out)
     return exits.DONE if good else exits.PROBLEMS
+
+
+def _schema() -> dict[str, Any]:
+    from relay.destinations import load_catalog
+    from relay.workspace.schema import file_schema
+
+    return file_schema(load_catalog())
 
 
 def read(path: Path | None, overrides: Sequence[str] = ()) -> "tuple[Loaded, Compiled]":

@@ -17,7 +17,7 @@ from relay.workspace.options import read_options
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 SLUG_FORM = "up to 64 of a-z, 0-9, _ and -, beginning with a letter or digit"
 _LATER = ("filter", "transformation", "privacy", "consent_categories")
-_BATCH_FIELDS = ("enable_batching", "batch_size")
+BATCH_FIELDS = ("enable_batching", "batch_size")
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 
 
@@ -187,7 +187,7 @@ def _action(reader: TableReader, definition: Definition) -> Action | None:
 
 
 def _check_fields(reader: TableReader, action: Action, fields: Mapping[str, Any], warnings: list[Problem]) -> None:
-    known = {field.name for field in action.fields} | set(_BATCH_FIELDS if action.perform_batch else ())
+    known = {field.name for field in action.fields} | set(BATCH_FIELDS if action.perform_batch else ())
     for key in fields:
         if key not in known:
             place = reader.tree.place(child(reader.at("fields"), key))

@@ -1,0 +1,182 @@
+"""The JSON schema (draft 7) of a configuration file, for editors and other tools; made from the tables that the readers go by.
+
+Promises: a file that relay takes is valid. The other way round it sees names, types, bounds, choices and what is required; not what needs
+more than one place of the file to judge (a source that does not exist, a trigger that cannot be read, a delay above another).
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from relay.base.secret import Secret
+from relay.config.table import SPECS, TABLES, SettingSpec
+from relay.kit.definition import Action, Catalog, Definition, Setting
+from relay.workspace.alert_rules import KINDS, WINDOW_MAX_M
+from relay.workspace.assemble import MAX_KEY
+from relay.workspace.destinations import BATCH_FIELDS, SLUG
+from relay.workspace.options import snake_case
+
+Schema = dict[str, Any]
+
+_TYPES: Final[dict[str, Schema]] = {
+    "string": {"type": "string"},
+    "secret": {"type": "string"},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "list": {"type": "array", "items": {"type": "string"}},
+    "numbers": {"type": "array", "items": {"type": "number"}},
+    "object": {"type": "object"},
+}
+_REFERENCE: Final[Schema] = {"type": "string", "pattern": r"\$"}
+"""`${NAME}` and the like: what it stands for is not known here."""
+
+
+def file_schema(catalog: Catalog) -> Schema:
+    """The schema of relay.toml, and of each file in conf.d."""
+    tables = {table: _table(owner.__doc__ or "", (spec for spec in SPECS if spec.table == table)) for table, owner in TABLES.items()}
+    tables["alerts"]["properties"]["rule"] = _list_of(_rule())
+    properties = {**tables, "source": _list_of(_source()), "destination": _list_of(_destination(catalog))}
+    return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Configuration of relay", **_closed(properties)}
+
+
+def _table(about: str, specs: Iterable[SettingSpec]) -> Schema:
+    return {"description": about, **_closed({spec.name: _value(spec) for spec in specs})}
+
+
+def _value(spec: SettingSpec) -> Schema:
+    """One process setting."""
+    value = _typed(spec.type, spec.choices)
+    bounds = {name: bound for name, bound in (("minimum", spec.minimum), ("maximum", spec.maximum)) if bound is not None}
+    value = {**value, "items": {**value["items"], **bounds}} if spec.type == "numbers" else {**value, **bounds}
+    default = {} if isinstance(spec.default, Secret) else {"default": list(spec.default) if isinstance(spec.default, tuple) else spec.default}
+    return {"description": f"{spec.help} [{spec.unit}]" if spec.unit else spec.help, **value, **default}
+
+
+def _typed(kind: str, choices: Iterable[str] = ()) -> Schema:
+    if not choices:
+        return dict(_TYPES[kind])
+    if kind == "list":
+        return {"type": "array", "items": _one_of(choices)}
+    return _one_of(choices)
+
+
+def _one_of(words: Iterable[str]) -> Schema:
+    return {"anyOf": [{"enum": list(words)}, _REFERENCE]}
+
+
+def _closed(properties: Schema, required: Iterable[str] = ()) -> Schema:
+    needed = {"required": list(required)} if required else {}
+    return {"type": "object", "properties": properties, **needed, "additionalProperties": False}
+
+
+def _list_of(item: Schema) -> Schema:
+    return {"type": "array", "items": item}
+
+
+def _slug(about: str) -> Schema:
+    return {"description": about, "anyOf": [{"type": "string", "pattern": f"^{SLUG.pattern}$"}, _REFERENCE]}
+
+
+def _said(kind: str, about: str, **more: Any) -> Schema:
+    return {"description": about, **_TYPES[kind], **more}
+
+
+def _source() -> Schema:
+    key = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
+    properties = {
+        "slug": _slug("the source's short name"),
+        "name": _said("string", "shown to people; left out: the slug"),
+        "write_key": {"description": "what the SDK is given", **key},
+        "write_keys": {"description": "several keys, while one is exchanged", "type": "array", "items": key, "minItems": 1},
+        "enabled": _said("boolean", "false: its events are refused", default=True),
+    }
+    one_key = {"oneOf": [{"required": ["write_key"]}, {"required": ["write_keys"]}]}
+    return {"description": "Where events come from.", **_closed(properties, ["slug"]), **one_key}
+
+
+def _rule() -> Schema:
+    named = {"enum": [kind.replace("_", " ") for kind in KINDS]}
+    shares = [kind for kind, about in KINDS.items() if about.unit == "share"]
+    properties = {
+        "name": _said("string", "a default's name takes its place; another name makes a further rule"),
+        "kind": {"description": "; ".join(f"{kind}: {about.help}" for kind, about in KINDS.items()), **_one_of(KINDS)},
+        "threshold": _said("number", "left out: the kind's default", minimum=0),
+        "window_m": _said("integer", "[minutes]", minimum=1, maximum=WINDOW_MAX_M),
+        "min_events": _said("integer", "with fewer the rule says nothing", minimum=0),
+        "subject": _said("string", "slug of the one destination or source that it watches; left out: all"),
+        "enabled": _said("boolean", "false switches the rule off", default=True),
+    }
+    return {
+        "description": "When to alert.",
+        **_closed(properties),
+        "anyOf": [{"required": ["kind"]}, {"required": ["name"], "properties": {"name": named}}],
+        **_when("kind", shares, {"properties": {"threshold": {"maximum": 1}}}),
+    }
+
+
+def _when(key: str, words: Iterable[str], then: Schema) -> Schema:
+    return {"if": {"properties": {key: {"enum": list(words)}}, "required": [key]}, "then": then}
+
+
+def _destination(catalog: Catalog) -> Schema:
+    overrides = {spec.name: _value(spec) for spec in SPECS if spec.table == "delivery"}
+    for value in overrides.values():
+        value.pop("default", None)
+    properties = {
+        "slug": _slug("the destination's short name"),
+        "name": _said("string", "shown to people; left out: the slug"),
+        "type": {"description": "its definition", **_one_of(sorted(catalog))},
+        "sources": _said("list", "slugs of sources; left out: all of them"),
+        "enabled": _said("boolean", "false: events pass by", default=True),
+        "settings": _said("object", "what the definition asks for"),
+        "mapping": _list_of(_mapping(catalog)),
+        "retry_all": _said("boolean", "also retry answers that say the event is refused", default=False),
+        "allow_private": _said("list", "private addresses that it may reach, as address:port, network:port or [ipv6]:port"),
+        **overrides,
+    }
+    kinds = [_when("type", [slug], _of_definition(definition)) for slug, definition in catalog.items()]
+    return {"description": "Where events go.", **_closed(properties, ["slug", "type"]), "allOf": kinds}
+
+
+def _mapping(catalog: Catalog) -> Schema:
+    actions = {slug: None for definition in catalog.values() for slug in definition.actions}
+    properties = {
+        "name": _said("string", "makes the mapping's id"),
+        "action": {"description": "left out: the only one", **_one_of(actions)},
+        "trigger": _said("string", "which events; left out: the action's default", minLength=1),
+        "fields": _said("object", "values and directives by field; those left out keep the action's default"),
+        "enabled": _said("boolean", "false: nothing is sent by it", default=True),
+    }
+    return {"description": "One trigger with its action and fields; without any, the definition's presets.", **_closed(properties)}
+
+
+def _of_definition(definition: Definition) -> Schema:
+    """What a destination of one type may say in `settings` and in its mappings."""
+    needed = [setting.name for setting in definition.settings if setting.required and setting.default is None]
+    options = {name: _option(setting) for setting in definition.settings for name in dict.fromkeys((setting.name, snake_case(setting.name)))}
+    settings: Schema = _closed(options)
+    if needed:
+        settings["allOf"] = [{"anyOf": [{"required": [name]} for name in dict.fromkeys((one, snake_case(one)))]} for one in needed]
+    mapping: Schema = {"properties": {"action": _one_of(definition.actions)}}
+    if len(definition.actions) == 1:
+        mapping["properties"]["fields"] = _fields(next(iter(definition.actions.values())))
+    else:
+        mapping["required"] = ["action"]
+        mapping["allOf"] = [_when("action", [slug], {"properties": {"fields": _fields(action)}}) for slug, action in definition.actions.items()]
+    return {"properties": {"settings": settings, "mapping": {"items": mapping}}, **({"required": ["settings"]} if needed else {})}
+
+
+def _option(setting: Setting) -> Schema:
+    value = _typed(setting.type, setting.choices)
+    if setting.type == "list":  # one or several
+        value = {"anyOf": [value, {"type": "string"}]}
+    elif setting.choices and not setting.required:
+        value["anyOf"].append({"const": ""})
+    about = setting.label + (f": {setting.help}" if setting.help else "")
+    default = {} if setting.secret or setting.default is None else {"default": setting.default}
+    return {"description": about, **value, **default}
+
+
+def _fields(action: Action) -> Schema:
+    names = [*(field.name for field in action.fields), *(BATCH_FIELDS if action.perform_batch else ())]
+    return {"propertyNames": {"enum": names}}
