@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ui.conftest import ROOT, STATIC, Tools
+from tests.support.ui_tools import ROOT, STATIC, Tools
 
 OURS = sorted(path for path in STATIC.rglob("*") if path.suffix in {".js", ".css", ".html", ".svg"} and "vendor" not in path.parts)
 MODULES = [path for path in OURS if path.suffix == ".js"]
