@@ -11,6 +11,8 @@ SUCCESS_LOW: Final = 0.95
 SUCCESS_BAD: Final = 0.5
 OLD_S: Final = 900.0
 REJECTED_SHARE: Final = 0.05
+FEW: Final = 20
+"""Below that many a share says nothing."""
 LEVELS: Final = ("bad", "warn", "info")
 
 
@@ -33,6 +35,8 @@ class Concern:
     hold_code: str | None
     held_by: str | None
     success: float | None
+    attempts: int
+    """Of the period that `success` is of."""
     oldest_s: float
     pending: int
     dead: int
@@ -60,7 +64,7 @@ def _destination(now_s: float, one: Concern) -> list[Attention]:
         found.append(Attention("bad", f"{one.name} is held: {meaning_of(one.hold_code or '')}, {_waiting(one)}", href))
     elif one.state == "breaker_open":
         found.append(Attention("bad", f"{one.name} does not answer; relay probes it, {_waiting(one)}", href))
-    elif one.success is not None and one.success < SUCCESS_LOW:
+    elif one.success is not None and one.attempts >= FEW and one.success < SUCCESS_LOW:
         found.append(Attention("bad" if one.success < SUCCESS_BAD else "warn", f"{one.name}: {one.success:.0%} of the attempts succeed", href))
     elif one.state == "running" and one.oldest_s and now_s - one.oldest_s > OLD_S:
         found.append(Attention("warn", f"{one.name} is {_age(now_s - one.oldest_s)} behind, {_waiting(one)}", href))
@@ -71,7 +75,7 @@ def _destination(now_s: float, one: Concern) -> list[Attention]:
 
 def _source(one: Mapping[str, Any]) -> list[Attention]:
     came = one["accepted"] + one["rejected"] + one["blocked"]
-    if not one["rejected"] or one["rejected"] < REJECTED_SHARE * came:
+    if came < FEW or not one["rejected"] or one["rejected"] < REJECTED_SHARE * came:
         return []
     text = f"{one['name']}: {one['rejected'] / came:.0%} of the messages are rejected"
     return [Attention("warn", text, f"/ui/sources/{quote(str(one['slug']), safe='')}")]

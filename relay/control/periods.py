@@ -171,9 +171,13 @@ def coded(counts: Mapping[str, int]) -> list[dict[str, object]]:
 
 def success(counts: Counts) -> float | None:
     """Share of attempts that delivered: 0 to 1; None: there were no attempts."""
-    delivered = counts.total(Door.DELIVERED)
-    tried = delivered + counts.total(Door.DEAD) + counts.total(RETRY)
-    return round(delivered / tried, 4) if tried else None
+    tried = attempts(counts)
+    return round(counts.total(Door.DELIVERED) / tried, 4) if tried else None
+
+
+def attempts(counts: Counts) -> int:
+    """Attempts that ended, however."""
+    return counts.total(Door.DELIVERED) + counts.total(Door.DEAD) + counts.total(RETRY)
 
 
 def source_counts(counts: Counts) -> dict[str, int]:

@@ -13,7 +13,21 @@ from relay.base.codes import Door
 from relay.control.attention import Concern, concerns
 from relay.control.measure import Flow, Measure
 from relay.control.operate import Operations, detail_of, find_destination
-from relay.control.periods import DUPLICATE, PASSED, PERIODS, REFUSED, SUPPRESSED, Counts, Figures, arrange, coded, funnel, source_counts, success
+from relay.control.periods import (
+    DUPLICATE,
+    PASSED,
+    PERIODS,
+    REFUSED,
+    SUPPRESSED,
+    Counts,
+    Figures,
+    arrange,
+    attempts,
+    coded,
+    funnel,
+    source_counts,
+    success,
+)
 from relay.control.replay import ReplaySpec
 from relay.control.spans import Spans
 from relay.control.trouble import Trouble, troubles
@@ -229,6 +243,7 @@ class Statistics:
         return row | {
             "rate": round(rates.get(("out", model.destination_id), 0.0), 2),
             "success": success(counts),
+            "attempts": attempts(counts),
             "p95_ms": figures.latency_ms(model.destination_id, 0.95),
             "spark": figures.spark(counts.line(Door.DELIVERED)),
             "sources": [known[source_id].source.slug for source_id in model.source_ids if source_id in known],

@@ -10,7 +10,7 @@ from relay.control.trouble import troubles
 from relay.outbox.interface import SampleGroup
 
 ROW: dict[str, Any] = {"state": "running", "hold_code": None, "held_by": None, "hold_status": None, "since": None}
-GOOD = Concern("ga4", "GA 4", "running", None, None, 1.0, 0.0, 0, 0, True)
+GOOD = Concern("ga4", "GA 4", "running", None, None, 1.0, 100, 0.0, 0, 0, True)
 
 
 def told(counts: Counts, groups: dict[str, SampleGroup] | None = None, waiting: dict[str, int] | None = None, **row: Any) -> list[Any]:
