@@ -110,7 +110,7 @@ class Seams:
 
     clock: Clock = field(default_factory=SystemClock)
     chance: Chance = field(default_factory=SystemChance)
-    open_transport: Callable[[Destination], Transport] = lambda model: HttpTransport(model.allow_private, model.timeout_s)
+    open_transport: Callable[[Destination], Transport] = lambda model: HttpTransport(model.allow_private, model.timeout_s, endpoint=model.endpoint)
 
 
 class App:

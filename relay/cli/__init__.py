@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "check": ("relay.cli.check:check", "Validate the configuration, then reach each destination."),
     "send": ("relay.cli.send:send", "Send test events to a source, or show what a destination would get."),
     "why": ("relay.cli.why:why", "Tell why an event arrived, or why not."),
+    "try": ("relay.cli.rehearse:rehearse", "Run cases through trigger, mapping and action: what a destination would send."),
     "dead": ("relay.cli.dead:dead", "List, show, re-send or discard dead letters."),
     "replay": ("relay.cli.replay:replay", "Send stored events to a destination again."),
     "tap": ("relay.cli.tap:tap", "Watch events as they come."),

@@ -190,7 +190,7 @@ async def _reach(compiled: "CompiledDestination") -> Reached:
 
     destination, test = compiled.destination, compiled.definition.test
     assert test is not None
-    transport = HttpTransport(destination.allow_private, destination.timeout_s)
+    transport = HttpTransport(destination.allow_private, destination.timeout_s, endpoint=destination.endpoint)
     try:
         async with asyncio.timeout(destination.timeout_s + 5):
             response = await transport.send(test(destination.settings))

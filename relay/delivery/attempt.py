@@ -49,18 +49,21 @@ async def attempt(units: Sequence[Unit], destination: CompiledDestination, trans
 
     result: Response | Exception
     try:
+        deliveries = [Delivery(unit.fields, unit.event, now_s) for unit in units]
         if unit_batch := units[0].batch_key:
             assert action.perform_batch is not None, unit_batch
-            performed = action.perform_batch(settings, [Delivery(unit.fields, unit.event, now_s) for unit in units])
+            performed = action.perform_batch(settings, deliveries)
         else:
             assert action.perform is not None
-            performed = action.perform(settings, Delivery(units[0].fields, units[0].event, now_s))
+            performed = action.perform(settings, deliveries[0])
         if isinstance(performed, Request):
             sent = performed
-            result = await transport.send(performed)
+            result = last = await transport.send(performed)
         else:
             await drive(performed, send)
             result = last
+        if action.read_answer is not None and (errors := action.read_answer(deliveries, last)) is not None:
+            return [Answer(error or (last if last.status < 300 else OK), sent) for error in errors]
     except (DeliveryError, PayloadError) as error:
         result = error
     except Exception as error:  # fence: a bug in an action is an outcome too, code "bug"

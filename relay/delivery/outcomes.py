@@ -34,9 +34,10 @@ class Outcomes:
         self._fails_whole = fails_whole
 
     def judge(self, answers: Sequence[Answer], duration_ms: float) -> list[Verdict]:
-        """One verdict per answer of an attempt; units that share an answer share its verdict."""
-        first = self._judge(answers[0], duration_ms, batch=len(answers) > 1)
-        return [first if answer is answers[0] else self._judge(answer, duration_ms, batch=True) for answer in answers]
+        """One verdict per answer of an attempt; units that share an answer share its verdict. A batch is halved only when it was refused as a whole."""
+        whole = len(answers) > 1 and all(answer is answers[0] for answer in answers)
+        first = self._judge(answers[0], duration_ms, batch=whole)
+        return [first if answer is answers[0] else self._judge(answer, duration_ms, batch=False) for answer in answers]
 
     def _judge(self, answer: Answer, duration_ms: float, *, batch: bool) -> Verdict:
         model, now_s = self._model, self._clock.now()

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from relay.base.event import TYPES, Event
 from relay.base.ids import delivery_key
-from relay.errors import Problem
-from relay.kit.request import Request
+from relay.errors import DeliveryError, Problem
+from relay.kit.request import Request, Response
 from relay.kit.sink import OpenSink
 from relay.kit.steps import Steps
 
@@ -63,6 +63,8 @@ class Delivery(NamedTuple):
 
 Performed = Request | Steps[None]
 
+ReadAnswer = Callable[[Sequence[Delivery], Response], Sequence[DeliveryError | None] | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -79,6 +81,9 @@ class Action:
     perform: Callable[[Mapping[str, Any], Delivery], Performed] | None = None
     """None for the one action of a sink."""
     perform_batch: Callable[[Mapping[str, Any], Sequence[Delivery]], Performed] | None = None
+    read_answer: ReadAnswer | None = None
+    """What the last answer, whatever its status, says of each delivery: an error or None (delivered) for each. None as a whole: the status
+    decides for all of them. For APIs that answer 200 to what they refuse, and for batches that fail in part. May raise as `perform` may."""
     batch_size: int = 1
     """Most events in one request; a setting or the field `batch_size` may lower it. 1: no batching."""
     batch_bytes: int = 450_000

@@ -68,8 +68,12 @@ class _GuardedResolver(ThreadedResolver):
 class HttpTransport(Transport):
     """Sends the requests of one destination over its own connections; the session is made with the first request."""
 
-    def __init__(self, allow_private: Sequence[str], timeout_s: float, *, ca_file: str = "", verify: bool = True) -> None:
-        """Raises ConfigError when `allow_private` is wrong. `verify=False` switches off TLS verification."""
+    def __init__(self, allow_private: Sequence[str], timeout_s: float, *, endpoint: str = "", ca_file: str = "", verify: bool = True) -> None:
+        """Raises ConfigError when `allow_private` is wrong. `endpoint`: takes the place of each request's scheme and host.
+
+        `verify=False` switches off TLS verification.
+        """
+        self._endpoint = endpoint
         self._allow = parse_allow(allow_private)
         self._timeout_s = timeout_s
         self._ca_file = ca_file
@@ -78,7 +82,7 @@ class HttpTransport(Transport):
 
     async def send(self, request: Request) -> Response:
         """Any HTTP answer is returned. Raises Retryable (timeout, reset, DNS, TLS, no HTTP), Misconfigured or Permanent (bad header)."""
-        url = _url(request.url)
+        url = _url(_at(self._endpoint, request.url) if self._endpoint else request.url)
         session = self._session
         if session is None:
             session = self._session = self._open()
@@ -137,6 +141,12 @@ class HttpTransport(Transport):
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _at(endpoint: str, url: str) -> str:
+    """Path and query of `url` at another scheme and host."""
+    _, slash, rest = url.partition("://")[2].partition("/")
+    return f"{endpoint}{slash or '/'}{rest}"
 
 
 @functools.lru_cache(maxsize=256)

@@ -10,6 +10,7 @@ from relay.config.table import SPECS, DeliverySettings
 from relay.config.tree import Tree, child
 from relay.errors import Problem
 from relay.kit.definition import Action, Catalog, Definition
+from relay.kit.url import url_problem
 from relay.workspace.allow import FORM, allow_mistake
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, RetryLimits, Source, Subscription
 from relay.workspace.options import read_options
@@ -70,6 +71,7 @@ def read_destination(around: Surroundings, path: str, label: str, table: Mapping
         timeout_s=delivery.timeout_s,
         response_sample_bytes=delivery.response_sample_bytes,
         allow_private=_allow_private(reader),
+        endpoint=_endpoint(reader),
         place=around.tree.places.get(path),
     )
     reader.finish(_LATER)
@@ -118,6 +120,15 @@ def _source_ids(reader: TableReader, around: Surroundings) -> tuple[str, ...]:
             place = around.tree.place(child(reader.at("sources"), index))
             around.problems.append(Problem(f"{reader.label}: unknown source '{slug}'", place, nearest(slug, known)))
     return tuple(dict.fromkeys(slug for slug in chosen if slug in known))
+
+
+def _endpoint(reader: TableReader) -> str:
+    endpoint: str = reader.take("endpoint", "string", "")
+    problem = url_problem(endpoint) if endpoint else ""
+    if problem or endpoint.rstrip("/").count("/") > 2:
+        reader.complain(f"'endpoint' {problem or 'names a path'}", "endpoint", 'write scheme and host, for example "http://127.0.0.1:9000"')
+        return ""
+    return endpoint.rstrip("/")
 
 
 def _allow_private(reader: TableReader) -> tuple[str, ...]:

@@ -76,6 +76,8 @@ class Destination:
     response_sample_bytes: int = 2048
     allow_private: tuple[str, ...] = ()
     """`address:port` entries (network or single address) that the address guard lets through."""
+    endpoint: str = ""
+    """Scheme and host that take the place of those of every request: a proxy, or a test server. Empty: as the definition says."""
     place: Place | None = field(default=None, compare=False)
 
 
