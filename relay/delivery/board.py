@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from relay.base.clock import Clock
-from relay.delivery.lanes import ENDED, FLYING, WAITING, Item, Lanes
+from relay.delivery.lanes import ENDED, FLYING, WAITING, Item, Lanes, Members
 from relay.delivery.stream import Stream
 from relay.delivery.verdict import RETRY_AFTER_MAX_S
 from relay.outbox.interface import Row
@@ -35,6 +35,8 @@ class Board:
         self.items: dict[tuple[str, int], Item] = {}
         """Scanned items in memory."""
         self.rows: dict[tuple[str, int, str], Item] = {}
+        self.loose = 0
+        """Loose units (`lanes.Members`) in batches and in flight."""
         self.lanes = Lanes()
         self._ready: deque[Item] = deque()
         self._beside: deque[Item] = deque()
@@ -58,11 +60,16 @@ class Board:
         self.lanes.add(item)
         self.offer(item)
 
-    def add_flying(self, item: Item) -> None:
-        """A scanned item that was not followed one by one so far: its unit is in a batch already."""
-        self.items[(item.stream, item.seq)] = item
-        self.lanes.add(item)
-        self.take_off(item)
+    def tie(self, members: Members) -> None:
+        """Make the items of loose units, in flight or in a batch: from here on each is followed by itself."""
+        for index, (item, unit) in enumerate(members):
+            if item is None:
+                item = Item(unit.seq, unit.event.source_id, (), self._model.destination_id, event=unit.event, units=[unit], left=1)
+                self.items[(item.stream, item.seq)] = item
+                self.lanes.add(item)
+                self.take_off(item)
+                self.loose -= 1
+                members[index] = (item, unit)
 
     def add_row(self, stream: Stream, row: Row, *, saved: bool) -> Item:
         """An exception row; `saved`: it is committed, else `row_saved` follows."""
@@ -138,6 +145,11 @@ class Board:
         now_s = self._clock.monotonic()
         paces = (stream.pace.delay_s(now_s) for stream in self.streams.values()) if self._beside else ()
         return min((wait_s for wait_s in paces if wait_s > 0), default=float("inf"))
+
+    @property
+    def in_memory(self) -> int:
+        """Scanned events on their way."""
+        return len(self.items) + self.loose
 
     @property
     def has_ready(self) -> bool:

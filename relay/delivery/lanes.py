@@ -49,6 +49,12 @@ class Item:
         return self.row.due_s if self.row else 0.0
 
 
+Member = tuple[Item | None, Unit]
+Members = list[Member]
+"""What one attempt carries. Without an item: a *loose* unit, the only one of its event, in a batch of a destination without lanes.
+Nothing needs to know it by itself while all goes well; `Board.tie` makes the items when something does."""
+
+
 class Lanes:
     """All lanes of one destination."""
 

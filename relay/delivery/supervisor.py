@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from relay.base.chance import Chance
 from relay.base.clock import Clock
 from relay.base.tasks import spawn, supervise
-from relay.delivery.actor import Actor, Means
+from relay.delivery.actor import Actor
+from relay.delivery.desk import Means
 from relay.delivery.feed import Feed
 from relay.kit.request import Transport
 from relay.kit.sink import Sink

@@ -7,7 +7,8 @@ from relay.base.chance import SystemChance
 from relay.base.clock import SystemClock
 from relay.base.jsonio import loads
 from relay.base.tasks import spawn
-from relay.delivery.actor import Actor, Means
+from relay.delivery.actor import Actor
+from relay.delivery.desk import Means
 from relay.destinations import load_catalog
 from relay.kit.request import Request, Response
 from relay.observe.metrics import Metrics

@@ -37,12 +37,12 @@ fields = {{ enable_batching = {batching} }}
 IN_THE_MAPPING = """
     import os
     from relay.pipeline import destination_side as stage
-    from relay.delivery import actor
+    from relay.delivery import decisions
     def deadly(entry, destination, decide=stage.destination_side):
         if entry.event.message_id == {poison!r} and destination.destination.slug == "poisoned":
             os._exit(9)
         return decide(entry, destination)
-    actor.destination_side = deadly
+    decisions.destination_side = deadly
 """
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from relay.base.event import Event
-from relay.delivery import actor as actor_module
-from relay.delivery.actor import Actor
+from relay.delivery import flights as flights_module
 from relay.delivery.board import Board
+from relay.delivery.ends import Ends
+from relay.delivery.flights import Flights
 from relay.delivery.lanes import WAITING, Item, Lanes
 from relay.delivery.stream import Stream
 from relay.observe.tallies import Tally
@@ -47,14 +48,14 @@ def one_lane_for_two_keys(patch: Patch) -> None:
 
 def dead_frees_early(patch: Patch) -> None:
     """Trap 3 (5.7): the lane of a dead event is free before its commit."""
-    plain = Actor._end
+    plain = Ends.item
 
-    def eager(self: Actor, item: Item) -> None:
+    def eager(self: Ends, item: Item) -> None:
         plain(self, item)
         if item.state != WAITING and not item.gone:
-            self._board.leave(item)
+            self._desk.board.leave(item)
 
-    patch.setattr(Actor, "_end", eager)
+    patch.setattr(Ends, "item", eager)
 
 
 def park_behind_later_rows(patch: Patch) -> None:
@@ -249,7 +250,7 @@ def missing_body_is_an_error(patch: Patch) -> None:
 
 def scan_takes_no_heed_of_unsaved(patch: Patch) -> None:
     """3.3: an actor with many unsaved outcomes goes on claiming."""
-    patch.setattr(actor_module, "UNSAVED_MAX", 10**9)
+    patch.setattr(flights_module, "UNSAVED_MAX", 10**9)
 
 
 def reserved_for_the_router(patch: Patch) -> None:
@@ -277,16 +278,8 @@ def stop_forgets_what_is_partly_done(patch: Patch) -> None:
 
 def batches_are_not_told(patch: Patch) -> None:
     """What is in a batch or in flight without an item is overlooked when stored events change: it is scanned, and sent, once more."""
-    plain = Actor._changed
-
-    def overlooked(self: Actor, stream: Stream, changed: Any) -> None:
-        tie, self._tie = self._tie, lambda members: None  # type: ignore[method-assign]
-        loose, self._batches.members = self._batches.members, list  # type: ignore[method-assign]
-        unbatch, self._unbatch = self._unbatch, lambda: None  # type: ignore[method-assign]
-        plain(self, stream, changed)
-        self._tie, self._batches.members, self._unbatch = tie, loose, unbatch  # type: ignore[method-assign]
-
-    patch.setattr(Actor, "_changed", overlooked)
+    patch.setattr(Flights, "tie", lambda self: None)
+    patch.setattr(Flights, "unbatch", lambda self: None)
 
 
 NOTICED = (

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from relay.base.event import Event
-from relay.delivery import actor as actor_module
+from relay.delivery import flights as flights_module
+from relay.delivery import scan as scan_module
 from relay.delivery import stream as stream_module
 from relay.delivery.supervisor import Supervisor, Supplies
 from relay.errors import StoreError
@@ -487,12 +488,12 @@ def small(limits: dict[str, int]) -> Iterator[None]:
     """Constants of the code under test at small values, so that their edges are met."""
     places = [
         (stream_module, "WINDOW", "window"),
-        (actor_module, "CHUNK", "chunk"),
+        (scan_module, "CHUNK", "chunk"),
         (router_module, "STEP_EVENTS", "step"),
         (tail_module, "MAX_EVENTS", "tail"),
         (engine_module, "FRESH_EVENTS", "fresh"),
         (stream_module, "UNSAVED_MAX", "unsaved"),
-        (actor_module, "UNSAVED_MAX", "unsaved"),
+        (flights_module, "UNSAVED_MAX", "unsaved"),
         (operations, "EXPIRE_STEP", "expire"),
     ]
     before = [getattr(module, name) for module, name, _ in places]
