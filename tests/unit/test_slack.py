@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from relay.base.secret import MASK, Secret
-from relay.delivery.attempt import masked_url
 from relay.destinations import slack
 from relay.destinations.slack import DEFINITION
 from relay.destinations.slack.post import FIELD_CHARS, SECTION_CHARS
 from relay.errors import Misconfigured, PayloadError
 from relay.kit.request import Request
+from relay.kit.shown import masked_url
 from tests.support.captured import requests_of
 
 # slack-d02 as captured prints [object Object]; relay prints an object in a template as JSON (test_mapping), and cases.json holds that.
