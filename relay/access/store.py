@@ -113,7 +113,7 @@ class TokenStore:
         """The newest records, newest first, with their ids; `before`: only those with a smaller id; `subject`: of the newest AUDIT_SEARCHED, those of it."""
         columns = "id, at_s, operator, action, subject, detail"
         some = f"SELECT {columns} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?"  # noqa: S608 - by the primary key
-        sql = f"SELECT {columns} FROM ({some}) WHERE ? IN ('', subject) LIMIT ?"  # noqa: S608
+        sql = f"SELECT {columns} FROM ({some}) WHERE ? IN ('', subject) LIMIT ?"  # noqa: S608 - our own columns
         bound = (2**63 - 1 if before is None else before, AUDIT_SEARCHED if subject else limit, subject, limit)
         rows = await self._database.read(lambda connection: connection.execute(sql, bound).fetchall())
         return [(row[0], AuditRecord(*row[1:])) for row in rows]

@@ -21,9 +21,9 @@ _COLUMNS = (
     "content, told, untold, seq"
 )
 _FIRING = f"SELECT {_COLUMNS} FROM alert WHERE state = 'firing' OR untold <> '' ORDER BY id"  # noqa: S608 - by alert_state; the table is small
-_HISTORY = f"SELECT {_COLUMNS} FROM alert WHERE state = 'resolved' ORDER BY id DESC LIMIT ?"  # noqa: S608
-_GET = f"SELECT {_COLUMNS} FROM alert WHERE id = ?"  # noqa: S608
-_PUT = f"INSERT INTO alert ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608
+_HISTORY = f"SELECT {_COLUMNS} FROM alert WHERE state = 'resolved' ORDER BY id DESC LIMIT ?"  # noqa: S608 - our own columns
+_GET = f"SELECT {_COLUMNS} FROM alert WHERE id = ?"  # noqa: S608 - our own columns
+_PUT = f"INSERT INTO alert ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608 - our own columns
 _CHANGE = f"REPLACE INTO alert ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608
 _TOLD = "UPDATE alert SET told = told + 1, untold = '', seq = ? WHERE id = ?"
 _MUTES = "SELECT cause, until_s, by FROM mute"

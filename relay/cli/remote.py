@@ -217,7 +217,7 @@ def _url_of(listen: str) -> str:
         return DEFAULT_URL
     if where.unix_path:
         return f"unix:{where.unix_path}"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(where.host, where.host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(where.host, where.host)  # noqa: S104 - how to reach it, nothing is bound
     return f"http://[{host}]:{where.port}" if ":" in host else f"http://{host}:{where.port}"
 
 
@@ -230,7 +230,7 @@ def authorized(remote: Remote, token: str | None, token_file: Path | None, data:
     if token_file is not None:
         return replace(remote, token=_read_token(token_file), token_from=str(token_file))
     if token:
-        return replace(remote, token=token.strip(), token_from="--token or RELAY_TOKEN")  # noqa: S106
+        return replace(remote, token=token.strip(), token_from="--token or RELAY_TOKEN")  # noqa: S106 - words for messages
     if data is None and not _is_local(remote):
         return remote
     assert remote.data is not None
