@@ -8,7 +8,7 @@ from relay.base.event import TYPES, Event
 from relay.base.ids import delivery_key
 from relay.errors import DeliveryError, Problem
 from relay.kit.request import Request, Response
-from relay.kit.sink import OpenSink
+from relay.kit.sink import OpenArchive, OpenSink
 from relay.kit.steps import Steps
 
 
@@ -127,6 +127,10 @@ class Definition:
     test: Callable[[Mapping[str, Any]], Request] | None = None
     """The harmless call of `relay check`, where the API has one."""
     open_sink: OpenSink | None = None
+    open_archive: OpenArchive | None = None
+    """How to read back what the sink stored, where that can be done: for replays."""
+    adapt: Callable[[Action, Mapping[str, Any]], Action] | None = None
+    """The action under these settings: a sink whose batches are as large, or wait as long, as the settings say."""
 
 
 Catalog = Mapping[str, Definition]

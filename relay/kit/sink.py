@@ -1,6 +1,6 @@
-"""Sinks: destinations that write to a system of their own instead of asking for HTTP requests."""
+"""Sinks: destinations that write to a system of their own instead of asking for HTTP requests; archives: those that can be read back."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,3 +47,49 @@ class Sink(Protocol):
 
 
 OpenSink = Callable[[dict[str, Any], SinkContext], Sink]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which stored events: received from `since_s` on and before `until_s` (0: no bound), of these sources (ids)."""
+
+    sources: tuple[str, ...]
+    since_s: float = 0.0
+    until_s: float = 0.0
+    after: str = ""
+    """The mark of the last page that was dealt with; empty: from the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events that follow each other, each with the seq it had in the log, and the mark behind the last of them."""
+
+    events: list[tuple[int, Event]]
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a span holds, told from names and lists, without reading the events."""
+
+    events: int
+    bytes: int
+    """As stored."""
+    files: int
+    exact: bool
+    """False: files at the edges hold events outside of the span, or do not tell how many they hold; then there are at most so many."""
+
+
+class Archive(Protocol):
+    """What an archive stored, read back. Nothing is ever written by it. Raises Retryable or Misconfigured as a sink's write does."""
+
+    async def count(self, span: Span) -> Estimate: ...
+
+    def read(self, span: Span) -> AsyncIterator[Page]:
+        """The events hour by hour, within an hour by seq over all sources; what lies there twice comes once. Bounded in memory."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+OpenArchive = Callable[[dict[str, Any], SinkContext], Archive]

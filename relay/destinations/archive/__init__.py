@@ -4,23 +4,37 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from relay.destinations.archive.reader import ArchiveFiles
 from relay.destinations.archive.sink import ArchiveSink, Layout
 from relay.errors import Problem
 from relay.kit.definition import Action, Definition, Preset, Setting
-from relay.kit.sink import Sink, SinkContext
+from relay.kit.members import GZIP, ZSTD, has_zstd
+from relay.kit.sink import Archive, Sink, SinkContext
 
+_CODECS = {"gzip": GZIP, "zstd": ZSTD, "none": None}
 _EVERY_CALL = 'type = "track" or type = "identify" or type = "page" or type = "screen" or type = "group" or type = "alias"'
 
 
-def _open(settings: dict[str, Any], context: SinkContext) -> Sink:
+def root_of(settings: Mapping[str, Any], data_folder: Path) -> Path:
+    """Where an archive lies."""
     # A relative path lies in the data folder; joined to an absolute one, the folder falls away.
-    root = context.folder / Path(str(settings.get("path") or "archive")).expanduser()
-    layout = Layout(root, int(settings["roll_bytes"]), int(settings["roll_minutes"]) * 60, settings["compression"] == "gzip")
-    return ArchiveSink(layout, context)
+    return data_folder / Path(str(settings.get("path") or "archive")).expanduser()
+
+
+def _open(settings: dict[str, Any], context: SinkContext) -> Sink:
+    codec = _CODECS[settings["compression"]]
+    return ArchiveSink(Layout(root_of(settings, context.folder), int(settings["roll_bytes"]), int(settings["roll_minutes"]) * 60, codec), context)
+
+
+def _open_archive(settings: dict[str, Any], context: SinkContext) -> Archive:
+    return ArchiveFiles(root_of(settings, context.folder), context.source_slugs)
 
 
 def _check(settings: Mapping[str, Any]) -> list[Problem]:
-    return [Problem(f"{name} must be at least 1") for name in ("roll_bytes", "roll_minutes") if int(settings.get(name) or 0) < 1]
+    problems = [Problem(f"{name} must be at least 1") for name in ("roll_bytes", "roll_minutes") if int(settings.get(name) or 0) < 1]
+    if settings.get("compression") == "zstd" and not has_zstd():
+        problems.append(Problem("the library for zstd is not installed", None, "pip install 'relay[zstd]'"))
+    return problems
 
 
 DEFINITION = Definition(
@@ -32,7 +46,7 @@ DEFINITION = Definition(
         Setting("path", "Folder", default="", help="Empty: archive/ in the data folder. A relative path lies in the data folder."),
         Setting("roll_bytes", "Bytes per file", "integer", default=16_777_216, help="A file is finished at this size, before compression."),
         Setting("roll_minutes", "Minutes per file", "integer", default=60, help="A file is finished after this time, and when the hour is over."),
-        Setting("compression", "Compression", default="gzip", choices=("gzip", "none")),
+        Setting("compression", "Compression", default="gzip", choices=tuple(_CODECS), help="zstd needs the extra relay[zstd]."),
     ),
     actions={
         "write": Action(
@@ -48,4 +62,5 @@ DEFINITION = Definition(
     presets=(Preset("All events", "write", _EVERY_CALL),),
     check=_check,
     open_sink=_open,
+    open_archive=_open_archive,
 )

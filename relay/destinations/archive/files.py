@@ -1,7 +1,8 @@
 """The files of an archive: one open file per source, safe on disk after each batch, and what a crash left of it. Blocking; no event loop.
 
-An open file is `{firstSeq}.ndjson.gz.part`; finished it is `{firstSeq}-{lastSeq}.ndjson.gz`. Without compression the seqs of the open
-file stand in a second file beside it, `.part.seqs`, as lines of "bytes of the file so far" and runs of "first+count".
+An open file is `{firstSeq}.ndjson.gz.part`; finished it is `{firstSeq}-{lastSeq}.ndjson.gz` and stands in the manifest. Without
+compression the seqs of the open file stand in a second file beside it, `.part.seqs`, as lines of "bytes of the file so far" and runs of
+"first+count".
 
 Who writes an open file holds a lock (flock) on it, so that two sinks may share a folder: a replay beside the live one, a new one while
 the old one stops. An open file without a lock is what a crash left.
@@ -15,15 +16,36 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from relay.destinations.archive.members import MEMBER_EVENTS, Range, pack, ranges_of, seqs_of, walk
+from relay.base import jsonio
+from relay.destinations.archive.manifest import Entry, Manifest, digest_of, time_text
+from relay.errors import DeliveryError, Misconfigured, Retryable
+from relay.kit.members import CODECS, MEMBER_EVENTS, PLAIN, Codec, Range, codec_of, ranges_of, seqs_of, walk
+from relay.kit.shelf import HOUR_MS, place_of, received_ms
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
 PART: Final = ".part"
 SEQS: Final = ".part.seqs"
-GZIP: Final = ".ndjson.gz"
-PLAIN: Final = ".ndjson"
+_SETTING_ERRORS: Final = frozenset((errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.EEXIST))
 _FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a file holds."""
+
+    count: int = 0
+    raw_bytes: int = 0
+    first: int = 0
+    last: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+
+    def add(self, seqs: Sequence[int], times_ms: Sequence[int], raw_bytes: int) -> None:
+        self.first, self.last = min(self.first or seqs[0], *seqs), max(self.last, *seqs)
+        self.first_ms, self.last_ms = min(self.first_ms or times_ms[0], *times_ms), max(self.last_ms, *times_ms)
+        self.count += len(seqs)
+        self.raw_bytes += raw_bytes
 
 
 @dataclass(slots=True)
@@ -35,28 +57,27 @@ class OpenFile:
     """Hours since 1970 of the events in it."""
     opened_at: float
     """Monotonic seconds."""
-    compress: bool
+    codec: Codec | None
+    """None: without compression."""
     descriptor: int
     seqs_descriptor: int = -1
     size: int = 0
-    raw_bytes: int = 0
-    first: int = 0
-    last: int = 0
+    tally: "Tally" = field(default_factory=lambda: Tally())
     _closed: bool = field(default=False, repr=False)
 
     @staticmethod
-    def create(folder: Path, first_seq: int, hour: int, now: float, compress: bool) -> "OpenFile":
+    def create(folder: Path, first_seq: int, hour: int, now: float, codec: Codec | None) -> "OpenFile":
         """A new file in `folder`, which must exist."""
-        ending, number = GZIP if compress else PLAIN, 1
+        ending, number = codec.ending if codec else PLAIN, 1
         path = folder / f"{first_seq}{ending}{PART}"
         while os.path.lexists(path):
             number += 1
             path = folder / f"{first_seq}.{number}{ending}{PART}"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, FILE_MODE)
-        opened = OpenFile(path, hour, now, compress, descriptor)
+        opened = OpenFile(path, hour, now, codec, descriptor)
         try:
             _lock(descriptor, path)
-            if not compress:
+            if codec is None:
                 opened.seqs_descriptor = os.open(_seqs_path(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FLAGS, FILE_MODE)
             sync_folder(folder)
         except OSError:
@@ -64,8 +85,8 @@ class OpenFile:
             raise
         return opened
 
-    def append(self, bodies: Sequence[bytes], seqs: Sequence[int]) -> None:
-        """Write whole lines and fsync. After an OSError the file is cut back to what was safe, and must not be written again."""
+    def append(self, bodies: Sequence[bytes], seqs: Sequence[int], times_ms: Sequence[int]) -> None:
+        """Write whole lines and fsync; `times_ms`: when relay received each. After an OSError the file is cut back to what was safe, and must not be written again."""
         try:
             for start in range(0, len(seqs), MEMBER_EVENTS):
                 some = seqs[start : start + MEMBER_EVENTS]
@@ -74,12 +95,12 @@ class OpenFile:
         except OSError:
             self._cut_back()
             raise
-        self.first, self.last = min(self.first or seqs[0], *seqs), max(self.last, *seqs)
+        self.tally.add(seqs, times_ms, sum(map(len, bodies)) + len(bodies))
 
     def finish(self) -> None:
         """Give the file its final name and close it; nothing that exists is overwritten."""
         try:
-            finish(self.path, self.first, self.last)
+            finish(self.path, self.tally)
         finally:
             self.close()
 
@@ -92,15 +113,14 @@ class OpenFile:
                 os.close(self.seqs_descriptor)
 
     def _write(self, lines: bytes, seqs: Sequence[int]) -> None:
-        data = pack(lines, seqs) if self.compress else lines
+        data = self.codec.pack(lines, seqs) if self.codec else lines
         _write_all(self.descriptor, data)
         os.fsync(self.descriptor)
-        if not self.compress:
+        if self.codec is None:
             runs = ",".join(f"{first}+{count}" for first, count in ranges_of(seqs))
             _write_all(self.seqs_descriptor, f"{self.size + len(data)} {runs}\n".encode())
             os.fsync(self.seqs_descriptor)
         self.size += len(data)
-        self.raw_bytes += len(lines)
 
     def _cut_back(self) -> None:
         """What was not acknowledged is sent again, so it must not stay; if even this fails, recovery drops a torn end."""
@@ -121,41 +141,57 @@ def recover(path: Path) -> list[Range]:
             _lock(descriptor, path)
         except BlockingIOError:
             return []
-        data = _read(path)
-        members = list(walk(data)) if path.name.endswith(GZIP + PART) else _plain_members(path, len(data))
-        runs = [run for _, found in members for run in found]
-        if not runs:
+        data, codec = _read(path), codec_of(path.name.removesuffix(PART))
+        members = list(walk(data, codec)) if codec else [(end, runs) for _, end, runs in plain_members(path)]
+        tally, start = Tally(), 0
+        for end, runs in members:
+            lines = codec.unpack(data[start:end]) if codec else data[start:end]
+            tally.add(list(seqs_of(runs)), _times(path, lines), len(lines))
+            start = end
+        if not tally.count:
             path.unlink()
             _seqs_path(path).unlink(missing_ok=True)
             sync_folder(path.parent)
             return []
-        os.ftruncate(descriptor, members[-1][0])
+        os.ftruncate(descriptor, start)
         os.fsync(descriptor)
-        finish(path, min(first for first, _ in runs), max(first + count - 1 for first, count in runs))
-        return runs
+        finish(path, tally)
+        return [run for _, runs in members for run in runs]
     finally:
         os.close(descriptor)
 
 
-def finish(path: Path, first: int, last: int) -> None:
-    """Rename an open file to `{first}-{last}`; a taken name gets a number, as its content may be another."""
-    ending = GZIP if path.name.endswith(GZIP + PART) else PLAIN
-    final, number = path.with_name(f"{first}-{last}{ending}"), 1
-    while not _link(path, final):
-        number += 1
-        final = path.with_name(f"{first}-{last}.{number}{ending}")
+def finish(path: Path, tally: Tally) -> None:
+    """Rename an open file to `{first}-{last}`, with its line in the manifest; a taken name gets a number, as its content may be another."""
+    codec, root = codec_of(path.name.removesuffix(PART)), path.parents[3]
+    ending, number = codec.ending if codec else PLAIN, 1
+    digest, size = digest_of(path), path.stat().st_size
+    final = path.with_name(f"{tally.first}-{tally.last}{ending}")
+    with Manifest(root).open(str(path.relative_to(root))) as manifest:
+        while final.exists() and not path.samefile(final):  # a crash may have left both names
+            number += 1
+            final = path.with_name(f"{tally.first}-{tally.last}.{number}{ending}")
+        times = time_text(tally.first_ms), time_text(tally.last_ms)
+        manifest.add(Entry(str(final.relative_to(root)), tally.count, tally.first, tally.last, *times, size, tally.raw_bytes, digest))
+        if not final.exists():
+            final.hardlink_to(path)  # a rename would overwrite what somebody put there
     path.unlink()
     _seqs_path(path).unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
-def _link(path: Path, final: Path) -> bool:
-    """Give the file a second name (a rename would overwrite); False when the name is taken. A crash may have left both names."""
+def _times(path: Path, lines: bytes) -> list[int]:
+    """When relay received each line; of one that cannot be read: the beginning of its hour."""
+    place = place_of("/".join(path.parts[-4:-1]))
+    hour_ms = place[1] * HOUR_MS if place else 0
+    return [_time(line, hour_ms) for line in lines.split(b"\n") if line] or [hour_ms]
+
+
+def _time(line: bytes, otherwise: int) -> int:
     try:
-        final.hardlink_to(path)
-    except FileExistsError:
-        return path.samefile(final)
-    return True
+        return received_ms(jsonio.loads(line), otherwise)
+    except ValueError:
+        return otherwise
 
 
 def _lock(descriptor: int, path: Path) -> None:
@@ -172,10 +208,11 @@ def newest_seqs(folder: Path, enough: int, most_files: int = 50) -> set[int]:
     """
     files: list[tuple[int, Path]] = []
     for day in sorted(folder.glob("date=*"), reverse=True)[:2]:
-        files += [(_last_of(path), path) for path in day.glob(f"hour=*/*{GZIP}")]
+        files += [(_last_of(path), path) for codec in CODECS for path in day.glob(f"hour=*/*{codec.ending}")]
     held: set[int] = set()
     for _, path in sorted(files, reverse=True)[:most_files]:
-        held.update(seqs_of(run for _, runs in walk(_read(path)) for run in runs))
+        codec = codec_of(path.name)
+        held.update(seqs_of(run for _, runs in (walk(_read(path), codec) if codec else ()) for run in runs))
         if len(held) >= enough:
             break
     return held
@@ -201,9 +238,10 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _plain_members(path: Path, size: int) -> list[tuple[int, list[Range]]]:
-    members: list[tuple[int, list[Range]]] = []
-    seqs_path = _seqs_path(path)
+def plain_members(path: Path) -> list[tuple[int, int, list[Range]]]:
+    """The batches of an open file without compression, as far as they are known to be safe: where each begins and ends, and its seqs."""
+    members: list[tuple[int, int, list[Range]]] = []
+    seqs_path, size, start = _seqs_path(path), path.stat().st_size, 0
     if not seqs_path.exists():
         return members
     for line in _read(seqs_path).decode("ascii", "replace").splitlines(keepends=True):
@@ -211,7 +249,8 @@ def _plain_members(path: Path, size: int) -> list[tuple[int, list[Range]]]:
         # A line without its newline was cut off; bytes that the file does not have were never safe.
         if not line.endswith("\n") or not end.isdecimal() or int(end) > size:
             break
-        members.append((int(end), [(int(first), int(count)) for first, _, count in (run.partition("+") for run in runs.strip().split(","))]))
+        members.append((start, int(end), [(int(first), int(count)) for first, _, count in (run.partition("+") for run in runs.strip().split(","))]))
+        start = int(end)
     return members
 
 
@@ -233,3 +272,10 @@ def _write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def meaning_of(error: OSError) -> DeliveryError:
+    """What a failure of the disk means for the destination."""
+    if error.errno in _SETTING_ERRORS:
+        return Misconfigured(f"the archive cannot be written: {error.strerror}: {error.filename}", code="INVALID_SETTINGS")
+    return Retryable(f"the archive cannot be written: {error.strerror}", code="EIO")

@@ -6,35 +6,26 @@ it is known by its seq and left out, exactly: never by comparing with the newest
 
 import asyncio
 import errno
-import hashlib
-import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from relay.base.event import DELETED, Event
-from relay.destinations.archive.files import PART, OpenFile, make_folder, newest_seqs, recover
-from relay.destinations.archive.members import seqs_of
-from relay.errors import DeliveryError, Misconfigured, Retryable
+from relay.destinations.archive.files import PART, OpenFile, make_folder, meaning_of, newest_seqs, recover
+from relay.errors import DeliveryError
+from relay.kit.members import Codec, seqs_of
+from relay.kit.shelf import Numbered, by_source_and_hour, folder_of, line_of
 from relay.kit.sink import SinkContext
 
 log = structlog.get_logger("relay.destinations")
 
-HOUR_MS: Final = 3_600_000
 LATE_S: Final = 5.0
 """How long after the hour's end an idle file stays open for its last events."""
 REPEATED_EVENTS: Final = 4_000
 """A crash repeats at most what was in flight or not yet committed: 1,000 outcomes and the batches in flight."""
-_SAFE_SLUG = re.compile(r"[a-z0-9_-]{1,64}")
-_SETTING_ERRORS: Final = frozenset((errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.EEXIST))
-
-Numbered = tuple[int, Event]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +35,8 @@ class Layout:
     root: Path
     roll_bytes: int
     roll_s: float
-    compress: bool
+    codec: Codec | None
+    """None: no compression."""
 
 
 class ArchiveSink:
@@ -76,26 +68,15 @@ class ArchiveSink:
     def _write(self, events: Sequence[Numbered]) -> list[DeliveryError | None]:
         results: list[DeliveryError | None] = [None] * len(events)
         with self._one_at_a_time:
-            for (slug, hour), positions in self._groups(events):
+            for (slug, hour), positions in by_source_and_hour(events, self._slug_of):
                 try:
                     self._store(slug, hour, [events[position] for position in positions])
                 except OSError as error:
                     self._give_up(slug)
-                    failure = _meaning(error)
+                    failure = meaning_of(error)
                     for position in positions:
                         results[position] = failure
         return results
-
-    def _groups(self, events: Sequence[Numbered]) -> Iterable[tuple[tuple[str, int], list[int]]]:
-        """Positions of events by (source, hour received); of one source in the order of the hours, so that each file is opened once."""
-        slugs: dict[str, str] = {}
-        keyed = []
-        for position, (_, event) in enumerate(events):
-            if event.type != DELETED:
-                slug = slugs.get(event.source_id) or slugs.setdefault(event.source_id, _safe(self._slug_of(event.source_id)))
-                keyed.append((slug, event.received_ms // HOUR_MS, position))
-        for key, group in groupby(sorted(keyed), key=lambda each: each[:2]):
-            yield key, [position for *_, position in group]
 
     def _store(self, slug: str, hour: int, events: Sequence[Numbered]) -> None:
         repeated = self._look_back(slug)
@@ -109,9 +90,9 @@ class ArchiveSink:
             file = None
         if file is None:
             folder = self._folder(slug, hour)
-            file = self._open[slug] = OpenFile.create(folder, fresh[0][0], hour, self._clock.monotonic(), self._layout.compress)
-        file.append([_line(event) for _, event in fresh], [seq for seq, _ in fresh])
-        if file.raw_bytes >= self._layout.roll_bytes:
+            file = self._open[slug] = OpenFile.create(folder, fresh[0][0], hour, self._clock.monotonic(), self._layout.codec)
+        file.append([line_of(event) for _, event in fresh], [seq for seq, _ in fresh], [event.received_ms for _, event in fresh])
+        if file.tally.raw_bytes >= self._layout.roll_bytes:
             self._open.pop(slug).finish()
 
     def _look_back(self, slug: str) -> set[int]:
@@ -126,8 +107,7 @@ class ArchiveSink:
         return known
 
     def _folder(self, slug: str, hour: int) -> Path:
-        start = datetime.fromtimestamp(hour * 3600, UTC)
-        folder = self._layout.root / f"source={slug}" / f"date={start:%Y-%m-%d}" / f"hour={start:%H}"
+        folder = self._layout.root / folder_of(slug, hour)
         if not folder.resolve().is_relative_to(self._layout.root.resolve()):
             raise OSError(errno.ELOOP, "a link leads out of the archive", str(folder))
         make_folder(folder)
@@ -155,22 +135,3 @@ class ArchiveSink:
         if file is not None:
             file.close()
         self._stored.pop(slug, None)
-
-
-def _line(event: Event) -> bytes:
-    # A line break in JSON can only stand between its parts, so a space means the same.
-    return event.body.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in event.body or b"\r" in event.body else event.body
-
-
-def _safe(slug: str) -> str:
-    """The slug as part of a path: safe by construction, and made so if it is not."""
-    if _SAFE_SLUG.fullmatch(slug):
-        return slug
-    digest = hashlib.sha256(slug.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{re.sub(r'[^a-z0-9_-]', '_', slug.lower())[:55]}-{digest}"
-
-
-def _meaning(error: OSError) -> DeliveryError:
-    if error.errno in _SETTING_ERRORS:
-        return Misconfigured(f"the archive cannot be written: {error.strerror}: {error.filename}", code="INVALID_SETTINGS")
-    return Retryable(f"the archive cannot be written: {error.strerror}", code="EIO")
