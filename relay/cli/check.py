@@ -11,7 +11,7 @@ import click
 
 from relay.cli import exits
 from relay.cli.output import Output, output_options
-from relay.errors import ConfigError, DeliveryError, Place, Problem
+from relay.errors import ConfigError, DeliveryError, Place, Problem, RelayError
 
 if TYPE_CHECKING:
     from relay.pipeline.compiled import Compiled, CompiledDestination
@@ -182,18 +182,25 @@ async def _reach_all(compiled: "Compiled") -> list[Reached]:
     """The test calls of all destinations at once, each bounded by its own timeout."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_reach(one)) for one in compiled.destinations.values() if one.destination.enabled and one.definition.test]
-    return [task.result() for task in tasks]
+    return [reached for task in tasks if (reached := task.result()) is not None]
 
 
-async def _reach(compiled: "CompiledDestination") -> Reached:
+async def _reach(compiled: "CompiledDestination") -> Reached | None:
+    """None: these settings give nothing to ask."""
     from relay.net.client import HttpTransport
 
     destination, test = compiled.destination, compiled.definition.test
     assert test is not None
+    try:
+        request = test(destination.settings)
+    except RelayError as error:
+        return Reached(destination.slug, False, f"{error.code}: {error.message}")
+    if request is None:
+        return None
     transport = HttpTransport(destination.allow_private, destination.timeout_s, endpoint=destination.endpoint)
     try:
         async with asyncio.timeout(destination.timeout_s + 5):
-            response = await transport.send(test(destination.settings))
+            response = await transport.send(request)
     except DeliveryError as error:
         return Reached(destination.slug, False, f"{error.code}: {error.message}")
     except TimeoutError:
@@ -202,6 +209,8 @@ async def _reach(compiled: "CompiledDestination") -> Reached:
         await transport.close()
     if response.status in (401, 403, 410):
         return Reached(destination.slug, False, f"refuses relay with status {response.status}: check its settings")
+    if response.status == 404:
+        return Reached(destination.slug, False, "does not know what the settings name (status 404)")
     if response.status >= 500:
         return Reached(destination.slug, False, f"answers with status {response.status}")
     return Reached(destination.slug, True, f"answers (status {response.status}, {response.duration_ms:.0f} ms)")

@@ -7,7 +7,7 @@ import structlog
 
 from relay.base.jsonio import dumps
 from relay.delivery.verdict import Verdict
-from relay.errors import DeliveryError, PayloadError
+from relay.errors import DeliveryError, PayloadError, Permanent
 from relay.kit.definition import Delivery
 from relay.kit.request import Request, Response, Transport
 from relay.kit.shown import shown
@@ -19,6 +19,8 @@ from relay.pipeline.decision import Unit
 log = structlog.get_logger("relay.delivery")
 
 KEPT_BODY_BYTES = 8_192
+UNSURE = frozenset(("ETIMEDOUT", "ECONNRESET", "EPROTO"))
+"""Codes of attempts that may have arrived although no answer came."""
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ async def attempt(units: Sequence[Unit], destination: CompiledDestination, trans
         if action.read_answer is not None and (errors := action.read_answer(deliveries, last)) is not None:
             return [Answer(error or (last if last.status < 300 else OK), sent) for error in errors]
     except (DeliveryError, PayloadError) as error:
-        result = error
+        result = error if action.is_repeatable or error.code not in UNSURE else Permanent(f"it may have been sent: {error.message}", code="unsure")
     except Exception as error:  # fence: a bug in an action is an outcome too, code "bug"
         log.exception("action.failed", destination=destination.destination.slug, action=action.slug, message_id=units[0].event.message_id)
         result = error

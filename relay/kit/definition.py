@@ -84,6 +84,9 @@ class Action:
     read_answer: ReadAnswer | None = None
     """What the last answer, whatever its status, says of each delivery: an error or None (delivered) for each. None as a whole: the status
     decides for all of them. For APIs that answer 200 to what they refuse, and for batches that fail in part. May raise as `perform` may."""
+    is_repeatable: bool = True
+    """False: the API cannot tell a repetition and a second call does harm (a text message), so an attempt that may have arrived without an
+    answer (no answer in time, connection broken) ends dead with the code `unsure`; a person decides whether to re-send."""
     batch_size: int = 1
     """Most events in one request; a setting or the field `batch_size` may lower it. 1: no batching."""
     batch_bytes: int = 450_000
@@ -124,8 +127,8 @@ class Definition:
     presets: tuple[Preset, ...] = ()
     check: Callable[[Mapping[str, Any]], Sequence[Problem]] | None = None
     """Mistakes in resolved settings that types cannot show (a URL with a user name, a secret of the wrong form)."""
-    test: Callable[[Mapping[str, Any]], Request] | None = None
-    """The harmless call of `relay check`, where the API has one."""
+    test: Callable[[Mapping[str, Any]], Request | None] | None = None
+    """The harmless call of `relay check`, where the API has one; None as its result: these settings give nothing to ask."""
     open_sink: OpenSink | None = None
     open_archive: OpenArchive | None = None
     """How to read back what the sink stored, where that can be done: for replays."""

@@ -109,8 +109,11 @@ async def test_a_destination_on_a_real_socket(slug: str, tmp_path: Path) -> None
         assert taken
         for trouble, code in ((answer(500), "500"), (answer(429, {"retry-after": "1"}), "429"), (stall(2.0), "ETIMEDOUT")):
             receiver.script(trouble)
-            told = await trial.ends((await trial.send())[0], "delivered")
-            assert [one["code"] for one in told["attempts"]][:1] == [code], (slug, told["attempts"])
+            # What may have arrived is not sent again by an action that must not repeat itself.
+            is_final = code != "429" and not all(action.is_repeatable for action in CATALOG[slug].actions.values())
+            told = await trial.ends((await trial.send())[0], "dead" if is_final else "delivered")
+            first = told["code"] if is_final else told["attempts"][0]["code"]
+            assert first == ("unsure" if is_final else code), (slug, told)
         receiver.script(*[answer(400, body=b'{"error":"bad"}')] * 8)
         told = await trial.ends((await trial.send())[0], "dead")
         assert told["rows"][0]["detail"]["response"]["status"] == 400

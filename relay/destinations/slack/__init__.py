@@ -9,6 +9,7 @@ from relay.kit.alert_card import TRIGGER
 from relay.kit.definition import Action, Definition, Field, Preset, Setting
 from relay.kit.url import url_problem
 
+ICON = "https://slack.com/img/icons/app-57.png"
 URL_HELP = "The webhook's address, https://hooks.slack.com/services/...; left out: the destination's setting url."
 
 
@@ -39,7 +40,7 @@ DEFINITION = Definition(
                 Field("text", "Message", type="text", required=True, help="The text, in Slack's markup."),
                 Field("channel", "Channel", help="Another channel than the webhook's own, where the webhook may choose."),
                 Field("username", "User name", default="relay", help="Shown as the sender, where the webhook may choose."),
-                Field("icon_url", "Icon URL", help="Shown beside the message, where the webhook may choose."),
+                Field("icon_url", "Icon URL", default=ICON, help="Shown beside the message, where the webhook may choose."),
             ),
             default_trigger='type = "track"',
             perform=post_to_channel,

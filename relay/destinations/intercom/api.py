@@ -1,0 +1,88 @@
+"""Intercom's API: addresses by region, requests, the search for a contact, and what its answers say. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from relay.base import jsonio
+from relay.base.secret import reveal
+from relay.errors import DeliveryError, Misconfigured, Retryable
+from relay.kit.definition import Delivery
+from relay.kit.moment import unix_ms
+from relay.kit.post import post_json
+from relay.kit.request import Request, Response
+from relay.kit.steps import Steps
+
+ORIGINS: Final[Mapping[str, str]] = {
+    "north_america": "https://api.intercom.io", "europe": "https://api.eu.intercom.io", "australia": "https://api.au.intercom.io",
+}  # fmt: skip
+SECRETS: Final = frozenset(("authorization",))
+TOO_MANY: Final = 429
+
+
+def call(settings: Mapping[str, Any], method: str, path: str, body: Any = None) -> Request:
+    """A request to Intercom's region; `body` None: there is none."""
+    token = reveal(settings.get("accessToken"))
+    if not token:
+        raise Misconfigured("the setting accessToken is empty")
+    headers: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {token}"),)
+    if settings.get("apiVersion"):
+        headers = (*headers, ("intercom-version", str(settings["apiVersion"])))
+    url = ORIGINS[settings.get("endpoint") or "north_america"] + path
+    if body is None:
+        return Request(method, url, headers, secrets=SECRETS)
+    return post_json(url, body, headers, secrets=SECRETS, method=method)
+
+
+def find_contact(settings: Mapping[str, Any], external_id: str, email: str) -> Steps[tuple[str, bool]]:
+    """The id of the only contact with this id (by e-mail when there is none); False: the search failed, and its answer decides."""
+    if not external_id and not email:
+        return "", True
+    field, value = ("external_id", external_id) if external_id else ("email", email)
+    query = {"query": {"field": field, "operator": "=", "value": value}}
+    response = yield call(settings, "POST", "/contacts/search", query)
+    if not is_ok(response):
+        return "", False
+    hits = data_of(response)
+    contacts = hits.get("data")
+    if hits.get("total_count") == 1 and isinstance(contacts, list) and contacts and isinstance(contacts[0], Mapping):
+        return str(contacts[0].get("id") or ""), True
+    return "", True
+
+
+def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
+    """Too many requests: Intercom names the second at which its window ends, not how long to wait."""
+    if response.status != TOO_MANY or "retry-after" in response.headers:
+        return None
+    reset = response.headers.get("x-ratelimit-reset", "")
+    if not reset.isdecimal():
+        return None
+    wait_s = max(int(reset) - deliveries[0].sent_s, 1.0)
+    return [Retryable("Intercom's limit is reached", code=str(TOO_MANY), status=TOO_MANY, retry_after_s=wait_s)] * len(deliveries)
+
+
+def is_ok(response: Response) -> bool:
+    return 200 <= response.status < 300
+
+
+def data_of(response: Response) -> Mapping[str, Any]:
+    """The JSON object of an answer; empty when there is none."""
+    try:
+        data = jsonio.loads(response.body) if response.body else {}
+    except ValueError:
+        return {}
+    return data if isinstance(data, Mapping) else {}
+
+
+def segment_of(text: str) -> str:
+    """`text` as one segment of a path."""
+    return quote(text, safe="")
+
+
+def seconds_of(value: Any) -> Any:
+    """A time as Unix seconds; digits and what is no ISO time stay as they are."""
+    if not isinstance(value, str) or re.fullmatch(r"\d+", value):
+        return value
+    ms = unix_ms(value)
+    return value if ms is None else ms // 1000
