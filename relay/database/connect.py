@@ -171,7 +171,7 @@ def _prepare(connection: sqlite3.Connection, durability: str, wal_bytes: int) ->
         f"wal_autocheckpoint = {max(100, min(CHECKPOINT_PAGES, wal_bytes // PAGE_BYTES))}",
         f"journal_size_limit = {wal_bytes}",
         "temp_store = MEMORY",
-        "cache_size = -65536",
+        "cache_size = -16384",
         "mmap_size = 0",
         "secure_delete = FAST",  # some builds have it on: freeing a page then writes it, and a delete needs as much room as it frees
     ):
