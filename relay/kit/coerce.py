@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from relay.errors import ConfigError, PayloadError
 from relay.kit.definition import Field
-from relay.kit.mapping import kind_of, print_as_js
+from relay.kit.js import kind_of, print_as_js
 
 Coercer = Callable[[Any], Any]
 """A value to the value as the field wants it; raises _Unfit."""

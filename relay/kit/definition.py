@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from relay.base.event import TYPES, Event
 from relay.base.ids import delivery_key
 from relay.errors import DeliveryError, Problem
+from relay.kit.js import ABSENT
 from relay.kit.request import Request, Response
 from relay.kit.sink import OpenArchive, OpenSink
 from relay.kit.steps import Steps
@@ -28,6 +29,25 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """What another field must be; `field` is its name, or `object.property`."""
+
+    field: str
+    value: Any = ABSENT
+    """Left out: the other field has no value."""
+    is_not: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """When a field is required: all (or any) of the conditions hold for what the mapping gave, before types are coerced."""
+
+    conditions: tuple[Condition, ...]
+    match: str = "all"
+    """`all` or `any`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One field of an action, filled by a mapping. Types and formats as in Segment's action fields."""
 
@@ -35,7 +55,7 @@ class Field:
     label: str
     type: str = "string"
     """`string text number integer datetime boolean password object`."""
-    required: bool = False
+    required: bool | When = False
     multiple: bool = False
     allow_null: bool = False
     choices: tuple[str, ...] = ()
@@ -43,7 +63,13 @@ class Field:
     default: Any = None
     """A value or a mapping directive; used when the mapping leaves the field out."""
     properties: tuple["Field", ...] = ()
+    """Of an `object`: the keys that it may hold; none declared: any."""
     help: str = ""
+    minimum: float | None = None
+    """Of a `number`: its least value; of a `string`: its least length. Not looked at in lists, nor when 0, as in Segment."""
+    maximum: float | None = None
+    additional_properties: bool = False
+    """Keeps keys that `properties` does not declare."""
 
 
 class Delivery(NamedTuple):

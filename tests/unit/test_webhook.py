@@ -17,7 +17,6 @@ from relay.destinations import load_catalog, webhook
 from relay.destinations.webhook import DEFINITION
 from relay.errors import ConfigError, Misconfigured, PayloadError
 from relay.kit.fql import compile_trigger
-from relay.kit.mapping import compile_mapping
 from relay.kit.request import Request
 from relay.kit.signature import signing_key
 from relay.pipeline.decision import Drop
@@ -62,12 +61,6 @@ def test_a_delivery_is_what_the_reference_sends(case: dict[str, Any]) -> None:
         headers = headers_of(request)
         assert headers.pop("user-agent") == f"relay/{__version__}"
         assert headers == expected["headers"]
-
-
-def test_the_capture_that_uses_a_later_directive_is_refused_by_name() -> None:
-    # webhook-d03 as captured; cases.json holds it with the value that @case would give.
-    with pytest.raises(ConfigError, match="not in this release"):
-        compile_mapping({"data": {"mail": {"@case": {"operator": "lower", "value": {"@path": "$.traits.email"}}}}})
 
 
 def test_the_whole_event_goes_out_as_it_was_stored_with_numbers_as_javascript_prints_them() -> None:

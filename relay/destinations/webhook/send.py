@@ -16,7 +16,7 @@ from relay.base.ids import batch_key
 from relay.base.secret import reveal
 from relay.errors import Misconfigured, PayloadError
 from relay.kit.definition import Delivery
-from relay.kit.mapping import kind_of, print_as_js
+from relay.kit.js import kind_of, print_as_js
 from relay.kit.request import Request
 from relay.kit.signature import segment_signature, standard_webhooks
 from relay.kit.url import url_problem
