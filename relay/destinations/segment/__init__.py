@@ -5,6 +5,7 @@ from typing import Any
 
 from relay.base.event import TYPES
 from relay.destinations.segment.forward import forward, forward_batch
+from relay.destinations.segment.rebuild import BUILT
 from relay.errors import Problem
 from relay.kit.definition import Action, Definition, Field, Preset, Setting
 from relay.kit.url import url_problem
@@ -49,7 +50,8 @@ DEFINITION = Definition(
             # Events of one way share a request, so one that goes in a circle takes no other down with it.
             batch_keys=("repeat_chain",),
             batch_always=True,
-        )
+        ),
+        **{action.slug: action for action in BUILT},
     },
     presets=(Preset("All events", "forward", ALL_TYPES),),
     check=check,

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,12 +24,17 @@ def forward(settings: Mapping[str, Any], delivery: Delivery) -> Request:
 
 
 def forward_batch(settings: Mapping[str, Any], deliveries: Sequence[Delivery]) -> Request:
-    """All events in one call of /v1/batch; raises Permanent (`looped`) when one has passed this write key before."""
+    """All events in one call of /v1/batch."""
+    return send(settings, deliveries, lambda delivery: delivery.fields["data"])
+
+
+def send(settings: Mapping[str, Any], deliveries: Sequence[Delivery], data_of: Callable[[Delivery], Mapping[str, Any]]) -> Request:
+    """What `data_of` makes of each event, in one call; raises Permanent (`looped`) when one has passed this write key before."""
     key = reveal(settings.get("writeKey"))
     if not key:
         raise Misconfigured("the setting writeKey is empty")
     fingerprint = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
-    batch = [_message(delivery, fingerprint) for delivery in deliveries]
+    batch = [_message(data_of(delivery), delivery, fingerprint) for delivery in deliveries]
     sent_at = datetime.fromtimestamp(deliveries[0].sent_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     headers = (
         ("content-type", "application/json"),
@@ -40,9 +45,9 @@ def forward_batch(settings: Mapping[str, Any], deliveries: Sequence[Delivery]) -
     return Request("POST", f"{endpoint}/v1/batch", headers, jsonio.dumps({"batch": batch, "sentAt": sent_at}), secrets=SECRETS)
 
 
-def _message(delivery: Delivery, fingerprint: str) -> dict[str, Any]:
+def _message(data: Mapping[str, Any], delivery: Delivery, fingerprint: str) -> dict[str, Any]:
     """The event as it goes out: the same id and time, one step longer on its way."""
-    data, payload = delivery.fields["data"], delivery.event.payload
+    payload = delivery.event.payload
     message = {key: value for key, value in data.items() if key not in CLOCKS}
     for name in ("type", "messageId", "timestamp"):
         if name in payload:
