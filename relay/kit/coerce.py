@@ -112,12 +112,13 @@ def _with_choices(coerce: Coercer, choices: tuple[str, ...]) -> Coercer:
 
 
 def _compile_properties(field: Field, place: str) -> Coercer:
-    """An object with declared properties: others are removed, null too; '' stays where a string is wanted."""
+    """An object with declared properties: others are removed unless the field says otherwise, null too; '' stays where a string is wanted."""
+    declared = frozenset(part.name for part in field.properties)
     parts = [(part, _compile_field(part, f"{place}.{part.name}")) for part in field.properties]
 
     def coerce(value: Any) -> dict[str, Any]:
         given = _object(value)
-        result: dict[str, Any] = {}
+        result = {name: item for name, item in given.items() if name not in declared} if field.additional_properties else {}
         for part, keep in parts:
             item = given.get(part.name)
             try:

@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 
+from relay.base.event import event_of
 from relay.cli.trial import run_case
 from relay.destinations import load_catalog
+from relay.kit.definition import Delivery
+from relay.kit.request import Response
 
 CATALOG = load_catalog()
 SETTINGS: Mapping[str, dict[str, Any]] = {
+    "braze": {"api_key": "key", "endpoint": "https://rest.iad-01.braze.com"},
     "customerio": {"siteId": "site", "apiKey": "key"},
     "loops": {"apiKey": "key"},
 }
@@ -62,3 +66,59 @@ async def test_loops_takes_a_repeat_for_delivered_and_a_false_success_for_a_refu
     assert results(await deliver("loops", "sendEvent", [track(1)], answer(200, {"success": False, "message": "no"}))) == ["dead"]
     assert results(await deliver("loops", "sendEvent", [track(1)], answer(200, {"success": True}))) == ["delivered"]
     assert results(await deliver("loops", "sendEvent", [track(1)], answer(200, "fine"))) == ["delivered"]
+
+
+def order(number: int, products: int) -> dict[str, Any]:
+    return track(number, {"products": [{"product_id": f"p-{index}", "price": 1} for index in range(products)]})
+
+
+async def test_braze_names_the_objects_that_it_refuses_among_those_that_were_sent() -> None:
+    nobody = track(1) | {"userId": None}
+    named = {"message": "success", "errors": [{"type": "'name' is required", "input_array": "events", "index": 1}]}
+    delivery = await deliver("braze", "trackEvent", [nobody, track(2), track(3)], answer(201, named))
+    assert results(delivery) == ["dead", "delivered", "dead"]
+    assert [one["code"] for one in delivery["results"]] == ["PAYLOAD_VALIDATION_FAILED", "delivered", "BAD_REQUEST"]
+    assert len(delivery["requests"][0]["json"]["events"]) == 2
+
+
+async def test_braze_refuses_an_order_of_which_one_purchase_failed() -> None:
+    named = {"message": "success", "errors": [{"type": "bad price", "input_array": "purchases", "index": 2}]}
+    assert results(await deliver("braze", "trackPurchase", [order(1, 2), order(2, 1), order(3, 1)], answer(201, named))) == [
+        "delivered",
+        "dead",
+        "delivered",
+    ]
+
+
+async def test_an_error_in_the_answer_to_a_single_event_is_its_end() -> None:
+    named = {"message": "success", "errors": [{"type": "bad", "index": 0}]}
+    assert results(await deliver("braze", "trackEvent", [track(1)], answer(201, named))) == ["dead"]
+    overrides = {"alias_name": "a", "alias_label": "b"}
+    assert results(await deliver("braze", "createAlias", [track(1)], answer(201, {"errors": ["bad"]}), **overrides)) == ["dead"]
+    assert results(await deliver("braze", "createAlias", [track(1)], answer(201, {"aliases_processed": 1}), **overrides)) == ["delivered"]
+
+
+async def test_braze_gets_no_more_objects_in_a_request_than_it_takes() -> None:
+    assert results(await deliver("braze", "trackPurchase", [order(1, 40), order(2, 40)])) == ["split"] * 2
+    delivery = await deliver("braze", "trackPurchase", [order(1, 160)])
+    assert [len(one["json"]["purchases"]) for one in delivery["requests"]] == [75, 75, 10]
+    delivery = await deliver("braze", "trackPurchase", [order(1, 160)], answer(201), answer(500))
+    assert (len(delivery["requests"]), results(delivery)) == (2, ["retry"])
+
+
+@pytest.mark.parametrize(("status", "result"), [(400, "split"), (429, "retry"), (500, "retry"), (401, "hold")])
+async def test_braze_decides_for_the_whole_batch_by_its_status(status: int, result: str) -> None:
+    assert results(await deliver("braze", "trackEvent", [track(1), track(2)], answer(status))) == [result] * 2
+
+
+def test_braze_says_when_its_window_ends() -> None:
+    read = CATALOG["braze"].actions["trackEvent"].read_answer
+    assert read is not None
+    event = event_of(track(1), "web", 0, b"{}")
+    for header, wait_s in (("1030", 30.0), ("900", 1.0)):
+        errors = read([Delivery({}, event, 1000.0)], Response(429, {"x-ratelimit-reset": header}))
+        assert errors is not None
+        assert errors[0] is not None
+        assert errors[0].retry_after_s == wait_s
+    assert read([Delivery({}, event, 1000.0)], Response(429, {"x-ratelimit-reset": "soon"})) is None
+    assert read([Delivery({}, event, 1000.0)], Response(429, {"x-ratelimit-reset": "1030", "retry-after": "5"})) is None

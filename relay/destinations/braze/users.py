@@ -33,7 +33,7 @@ def profile(settings: Mapping[str, Any], fields: Fields) -> list[dict[str, Any]]
     if "gender" in fields:
         gender = fields["gender"]
         known["gender"] = _GENDERS.get(gender.lower(), gender) if gender else gender
-    if "current_location" in fields and fields["current_location"] != {}:
+    if fields.get("current_location"):
         known["current_location"] = fields["current_location"]
     if fields.get("subscription_groups"):
         known["subscription_groups"] = fields["subscription_groups"]
@@ -74,7 +74,7 @@ UPDATE_PROFILE: Final = tracking(
         BRAZE_ID,
         Field("country", "Country", allow_null=True, default=path("context.location.country"), help="ISO code of two letters."),
         Field(
-            "current_location", "Location", type="object", allow_null=True,
+            "current_location", "Location", type="object",
             properties=(Field("latitude", "Latitude", type="number"), Field("longitude", "Longitude", type="number")),
             default=paths({"latitude": "context.location.latitude", "longitude": "context.location.longitude"}),
         ),
