@@ -4,8 +4,9 @@ Outside code and tests rely on the names below. Events and fields are plain JSON
 refused when a workspace is saved, and PayloadError for what an event makes wrong.
 """
 
+from relay.kit.fields import coerce_fields
 from relay.kit.fql import match_trigger
 from relay.kit.js import ABSENT
 from relay.kit.mapping import resolve_mapping
 
-__all__ = ["ABSENT", "match_trigger", "resolve_mapping"]
+__all__ = ["ABSENT", "coerce_fields", "match_trigger", "resolve_mapping"]

@@ -4,17 +4,21 @@ Promises: an `object` field without declared properties is neither copied nor wa
 a PayloadError names the field and the kind of what was found, never the value.
 """
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 
-from relay.errors import ConfigError, PayloadError
-from relay.kit.definition import Field
-from relay.kit.js import kind_of, print_as_js
+from relay.errors import ConfigError, PayloadError, Problem
+from relay.kit.definition import Condition, Field, When
+from relay.kit.js import ABSENT, kind_of, number_of, print_as_js, print_number
 
 Coercer = Callable[[Any], Any]
 """A value to the value as the field wants it; raises _Unfit."""
+
+MISSING: Final = "is required and has no value"
 
 
 class _Unfit(Exception):
@@ -28,8 +32,9 @@ class _Unfit(Exception):
 def compile_fields(fields: tuple[Field, ...], known: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     """The function from mapped values to what the action gets; it raises PayloadError. `known`: fields that were coerced before."""
     given = dict(known or {})
-    keepers = {field.name: (_compile_field(field, field.name), field.allow_null) for field in fields}
-    required = tuple(field.name for field in fields if field.required)
+    keepers = {field.name: (_compile_field(field, field.name, root=True), _takes_null(field)) for field in fields}
+    required = tuple(field.name for field in fields if field.required is True)
+    conditions = _compile_conditions(fields)
 
     def coerce(values: Mapping[str, Any]) -> dict[str, Any]:
         result = given.copy()
@@ -46,99 +51,255 @@ def compile_fields(fields: tuple[Field, ...], known: Mapping[str, Any] | None = 
             except _Unfit as unfit:
                 field = name + unfit.path
                 raise PayloadError(f'field "{field}" {unfit.wanted}', field=field) from None
+            except RecursionError:
+                raise PayloadError(f'field "{name}" is nested too deep', field=name) from None
         for name in required:
             if name not in result:
-                raise PayloadError(f'field "{name}" is required and has no value', field=name)
+                raise PayloadError(f'field "{name}" {MISSING}', field=name)
+        if conditions:
+            present = {name: values[name] if name in values else result[name] for name in result}
+            for check in conditions:
+                missing = check(present)
+                if missing:
+                    raise PayloadError(f'field "{missing}" {MISSING}', field=missing)
         return result
 
     return coerce
 
 
-def _compile_field(field: Field, place: str) -> Coercer:
-    one = _compile_one(field, place)
+def _takes_null(field: Field) -> bool:
+    """A list, and an object whose keys are declared, never is null: `allow_null` does not reach there in the reference."""
+    return field.allow_null and not field.multiple and not field.properties
+
+
+def _compile_field(field: Field, place: str, *, root: bool = False) -> Coercer:
     if not field.multiple:
-        return one
+        return _compile_one(field, place)
+    one = _compile_one(replace(field, format="", minimum=None, maximum=None), place, item=True)
+    is_text = field.type in TEXTS
 
     def coerce_each(value: Any) -> list[Any]:
-        items = value if isinstance(value, list) else [value]
-        return [one(item) for item in items if item is not None]
+        if not isinstance(value, list):
+            if not root and isinstance(value, Mapping):
+                raise _Unfit("must be a list, got an object")
+            value = [value]
+        return [one(item) for item in value if item is not None and (is_text or item != "")]
 
     return coerce_each
 
 
-def _compile_one(field: Field, place: str) -> Coercer:
+def _compile_one(field: Field, place: str, *, item: bool = False) -> Coercer:
     if field.properties:
-        coerce = _compile_properties(field, place)
+        coerce = _compile_properties(field, place, item)
     elif field.type in _COERCERS:
-        coerce = _COERCERS[field.type]
+        coerce = _dated_item if item and field.type == "datetime" else _COERCERS[field.type]
     else:
-        raise ConfigError(f'field "{place}" has the unknown type "{field.type}"')
-    if field.format and field.type in ("string", "text", "password"):
-        coerce = _with_format(coerce, field.format, place)
+        near = difflib.get_close_matches(field.type, _COERCERS, n=1, cutoff=0.5)
+        raise ConfigError([Problem(f'field "{place}" has the unknown type "{field.type}"', None, f'did you mean "{near[0]}"?' if near else "")])
+    if field.allow_null and not field.properties and not item:
+        coerce = _or_null(coerce)
+    if field.format:
+        coerce = _with_format(coerce, field.format, place) if field.type == "string" else coerce
+    if field.type in ("string", "number") and (field.minimum or field.maximum):
+        coerce = _with_range(coerce, field)
     if field.choices:
         coerce = _with_choices(coerce, field.choices)
     return coerce
 
 
+def _or_null(coerce: Coercer) -> Coercer:
+    """Where null is welcome, what is loosely nothing becomes null rather than being refused."""
+
+    def check(value: Any) -> Any:
+        try:
+            return coerce(value)
+        except _Unfit:
+            if value == "" or (isinstance(value, int | float) and not value):
+                return None
+            raise
+
+    return check
+
+
 def _with_format(coerce: Coercer, name: str, place: str) -> Coercer:
     if name not in FORMATS:
-        raise ConfigError(f'field "{place}" has the unknown format "{name}"')
+        near = difflib.get_close_matches(name, FORMATS, n=1, cutoff=0.5)
+        raise ConfigError([Problem(f'field "{place}" has the unknown format "{name}"', None, f'did you mean "{near[0]}"?' if near else "")])
     fits, wanted = FORMATS[name]
 
     def check(value: Any) -> Any:
         text = coerce(value)
         # An empty string gets here inside objects and lists only, where it stays.
-        if not fits(text):
+        if text is not None and not fits(text):
             raise _Unfit(wanted)
         return text
 
     return check
 
 
-def _with_choices(coerce: Coercer, choices: tuple[str, ...]) -> Coercer:
-    wanted = f"must be one of {', '.join(choices)}"
+def _with_range(coerce: Coercer, field: Field) -> Coercer:
+    """A bound of 0 counts as none, as in the reference."""
+    least, most = field.minimum or None, field.maximum or None
+    bounds = " and ".join(f"{word} {print_number(bound)}" for word, bound in (("at least", least), ("at most", most)) if bound is not None)
+    wanted = f"must have {bounds} characters" if field.type == "string" else f"must be {bounds}"
 
+    def check(value: Any) -> Any:
+        kept = coerce(value)
+        if kept is None:
+            return None
+        size = len(kept) if isinstance(kept, str) else kept
+        if (least is not None and size < least) or (most is not None and size > most):
+            raise _Unfit(wanted)
+        return kept
+
+    return check
+
+
+def _with_choices(coerce: Coercer, choices: tuple[str, ...]) -> Coercer:
+    wanted = f"must be one of {', '.join(map(str, choices))}"
     accepted = frozenset(choices)
 
     def check(value: Any) -> Any:
         if isinstance(value, str) and value in accepted and coerce is _string:
             return value
         chosen = coerce(value)
-        if chosen not in choices and print_as_js(chosen) not in choices:
+        if chosen is not None and not any(_same(chosen, choice) for choice in choices):
             raise _Unfit(wanted)
         return chosen
 
     return check
 
 
-def _compile_properties(field: Field, place: str) -> Coercer:
-    """An object with declared properties: others are removed unless the field says otherwise, null too; '' stays where a string is wanted."""
-    declared = frozenset(part.name for part in field.properties)
-    parts = [(part, _compile_field(part, f"{place}.{part.name}")) for part in field.properties]
+def _same(value: Any, other: Any) -> bool:
+    """Equal as JSON: true is not 1."""
+    return bool(value == other) and isinstance(value, bool) is isinstance(other, bool)
+
+
+def _compile_properties(field: Field, place: str, item: bool) -> Coercer:
+    """An object with declared properties: null goes, except within lists, where it becomes the type's nothing; '' stays as a text.
+
+    When a property is required on a condition, its siblings are not checked for being there, as in the reference.
+    """
+    parts = {part.name: _compile_field(part, f"{place}.{part.name}") for part in field.properties}
+    nulls = {part.name for part in field.properties if _takes_null(part)}
+    nothing = {part.name: _nothing(part) for part in field.properties} if item else {}
+    blank_goes = set() if item else {part.name for part in field.properties if part.type not in (*TEXTS, "datetime") or part.multiple}
+    bare = any(isinstance(part.required, When) for part in field.properties)
+    required = [] if bare else [part.name for part in field.properties if part.required is True]
+    conditions = [] if bare else _compile_conditions(field.properties)
+    keeps_others = field.additional_properties
 
     def coerce(value: Any) -> dict[str, Any]:
         given = _object(value)
-        result = {name: item for name, item in given.items() if name not in declared} if field.additional_properties else {}
-        for part, keep in parts:
-            item = given.get(part.name)
+        result: dict[str, Any] = {}
+        for name, one in given.items():
+            keep = parts.get(name)
+            if keep is None:
+                if keeps_others:
+                    result[name] = one
+                continue
+            if one is None:
+                if name in nulls:
+                    result[name] = None
+                elif item:
+                    result[name] = _filled(nothing[name], name)
+                continue
+            if one == "" and name in blank_goes:
+                continue
             try:
-                if item is None or (item == "" and part.type not in ("string", "text", "password")):
-                    if part.allow_null and part.name in given and item is None:
-                        result[part.name] = None
-                    elif part.required:
-                        raise _Unfit("is required and has no value")
-                else:
-                    result[part.name] = keep(item)
+                result[name] = keep(one)
             except _Unfit as unfit:
-                raise _Unfit(unfit.wanted, f".{part.name}{unfit.path}") from None
+                raise _Unfit(unfit.wanted, f".{name}{unfit.path}") from None
+        for name in required:
+            if name not in result:
+                raise _Unfit(MISSING, f".{name}")
+        for check in conditions:
+            missing = check(given)
+            if missing:
+                raise _Unfit(MISSING, f".{missing}")
         return result
 
     return coerce
 
 
+def _nothing(field: Field) -> Any:
+    """What null in a list's object is turned into; ABSENT where it is refused."""
+    if field.multiple:
+        return [_nothing(replace(field, multiple=False))]
+    return {"string": "", "text": "", "password": "", "datetime": "", "number": 0, "integer": 0, "boolean": False}.get(field.type, ABSENT)
+
+
+def _filled(value: Any, name: str) -> Any:
+    if value is ABSENT or value == [ABSENT]:
+        raise _Unfit("must be an object, got null", f".{name}")
+    return value
+
+
+# --- required on a condition -------------------------------------------------------------------------------------------------
+
+Check = Callable[[Mapping[str, Any]], str]
+"""The name of the field that is missing, or an empty text."""
+
+
+def _compile_conditions(fields: tuple[Field, ...]) -> list[Check]:
+    """Those of the fields, and those of the properties of objects among them, which are looked at from here."""
+    checks = [_check(field.name, field.required) for field in fields if isinstance(field.required, When)]
+    for field in fields:
+        checks += [_check(f"{field.name}.{part.name}", part.required) for part in field.properties if isinstance(part.required, When)]
+    return checks
+
+
+def _check(name: str, when: When) -> Check:
+    if when.match not in ("all", "any"):
+        raise ConfigError(f'field "{name}": conditions match "all" or "any", not "{when.match}"')
+    alone = len(when.conditions) == 1
+    tests = [_condition(one, alone) for one in when.conditions]
+    join = any if when.match == "any" and not alone else all
+
+    def check(values: Mapping[str, Any]) -> str:
+        return name if join(test(values) for test in tests) and not _has(values, name) else ""
+
+    return check
+
+
+def _has(values: Mapping[str, Any], name: str) -> bool:
+    parent, dot, child = name.partition(".")
+    if parent not in values or not dot:
+        return parent in values
+    return child in values[parent] if isinstance(values[parent], Mapping) else True
+
+
+def _condition(condition: Condition, alone: bool) -> Callable[[Mapping[str, Any]], bool]:
+    parent, dot, child = condition.field.partition(".")
+    wanted, is_not = condition.value, condition.is_not
+    if wanted is ABSENT and not dot:
+        # Null counts as no value only for a condition that stands alone, as in the reference.
+        return lambda values: (parent in values and not (alone and values[parent] is None)) is is_not
+
+    def holds(values: Mapping[str, Any]) -> bool:
+        if parent not in values:
+            return False
+        value = values[parent]
+        if dot:
+            if not isinstance(value, Mapping):
+                return True
+            if child not in value:
+                return False
+            value = value[child]
+        return _equal(value, wanted) is not is_not
+
+    return holds
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    if isinstance(value, list) and isinstance(wanted, list | tuple):
+        return len(value) == len(wanted) and all(map(_equal, value, wanted))
+    return _same(value, wanted)
+
+
 # --- types -------------------------------------------------------------------------------------------------------------------
 
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+TEXTS: Final = ("string", "text", "password")
 
 
 def _scalar(value: Any) -> Any:
@@ -149,23 +310,24 @@ def _scalar(value: Any) -> Any:
 def _string(value: Any) -> str:
     if isinstance(value, str):
         return value
-    value = _scalar(value)
+    if isinstance(value, list) and len(value) == 1:
+        value = "" if value[0] is None else value[0]
     if value is None or isinstance(value, Mapping | list):
         raise _Unfit(f"must be a string, got {kind_of(value)}")
     return print_as_js(value)
 
 
 def _number(value: Any, wanted: str = "must be a number") -> int | float:
-    value = _scalar(value)
+    if isinstance(value, list) and len(value) == 1:
+        value = 0 if value[0] is None else value[0]
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int | float):
         return value
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        number = float(value)
-        if abs(number) < float("inf"):
-            return int(number) if number.is_integer() and abs(number) <= 2**53 else number
-    raise _Unfit(f"{wanted}, got {kind_of(value)}{' that is none' if isinstance(value, str) else ''}")
+    number = number_of(value) if isinstance(value, str) and value else None
+    if number is None:
+        raise _Unfit(f"{wanted}, got {kind_of(value)}{' that is none' if isinstance(value, str) else ''}")
+    return number
 
 
 def _integer(value: Any) -> int:
@@ -176,7 +338,8 @@ def _integer(value: Any) -> int:
 
 
 def _boolean(value: Any) -> bool:
-    value = _scalar(value)
+    if isinstance(value, list) and len(value) == 1:
+        value = False if value[0] is None else value[0]
     if value is True or value == "true" or value == 1:
         return True
     if value is False or value == "false" or value == 0:
@@ -207,6 +370,11 @@ def _datetime(value: Any) -> Any:
         if any(letter.isdigit() for letter in text) and all(_DATE_WORDS.fullmatch(word) for word in _WORD.findall(text)):
             return value
     raise _Unfit(f"must be a date, got {kind_of(value)}{' that is none' if isinstance(value, str) else ''}")
+
+
+def _dated_item(value: Any) -> Any:
+    """In a list a date is a text or a number, unread."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else _string(value)
 
 
 _COERCERS: Final[dict[str, Coercer]] = {

@@ -1,61 +1,27 @@
 """Times as JavaScript and LiquidJS read and print them; all in UTC."""
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from relay.kit.js import is_number
+from relay.kit.moment import EPOCH, unix_ms
 
-_ISO = re.compile(
-    r"([+-]\d{6}|\d{4})(?:-(\d\d)(?:-(\d\d))?)?(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9})\d*)?)?)?\s*(Z|[+-]\d\d:?\d\d)?", re.IGNORECASE
-)
-_NAMED = (
-    "%a, %d %b %Y %H:%M:%S %z",
-    "%d %b %Y %H:%M:%S",
-    "%d %b %Y",
-    "%b %d, %Y",
-    "%B %d, %Y",
-    "%d %B %Y",
-    "%Y/%m/%d",
-    "%m/%d/%Y",
-    "%m/%d/%Y %H:%M:%S",
-)
 _CODE = re.compile(r"%([-_0^#:]+)?(\d+)?([EO])?(.)", re.DOTALL)
 _MOST_SECONDS: Final = 8.64e12
 """JavaScript's last moment, in seconds."""
 
 
 def parse_date(value: Any) -> datetime | None:
-    """Seconds as number or digits, or a time in ISO or one of a few common forms; None for what is no time."""
+    """Seconds as number or digits, or a date in text; None for what is no time."""
     if is_number(value):
         return _from_seconds(value)
     if not isinstance(value, str):
         return None
     if value.isascii() and value.isdigit():
         return _from_seconds(float(value))
-    match = _ISO.fullmatch(value.strip())
-    try:
-        if match:
-            year, month, day, hour, minute, second, fraction = (match[index] for index in range(1, 8))
-            micros = int((fraction or "0").ljust(6, "0")[:6])
-            moment = datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), micros, _zone(match[8]))
-            return moment.astimezone(UTC)
-        for form in _NAMED:
-            try:
-                found = datetime.strptime(value.strip().replace("GMT", "+0000"), form)  # noqa: DTZ007 - made aware below
-            except ValueError:
-                continue
-            return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    return None
-
-
-def _zone(text: str | None) -> timezone:
-    if not text or text in "zZ":
-        return UTC
-    sign = -1 if text[0] == "-" else 1
-    return timezone(sign * timedelta(hours=int(text[1:3]), minutes=int(text[-2:])))
+    ms = unix_ms(value)
+    return None if ms is None else EPOCH + timedelta(milliseconds=ms)
 
 
 def _from_seconds(value: float) -> datetime | None:

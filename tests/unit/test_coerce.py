@@ -7,30 +7,72 @@ from typing import Any
 import pytest
 
 from relay.errors import ConfigError, PayloadError
+from relay.kit import coerce_fields
 from relay.kit.coerce import compile_fields
 from relay.kit.definition import Field
 
 DATA = json.loads((Path(__file__).parent.parent / "data" / "mapping_cases.json").read_text())
 
 
-def field_of(name: str, given: dict[str, Any]) -> Field:
-    return Field(
-        name, name, given["type"],
-        required=given.get("required", False), multiple=given.get("multiple", False), allow_null=given.get("allowNull", False),
-        choices=tuple(choice["value"] if isinstance(choice, dict) else choice for choice in given.get("choices", ())),
-        format=given.get("format", ""),
-        properties=tuple(field_of(key, value) for key, value in given.get("properties", {}).items()),
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("case", DATA["fields"], ids=lambda case: case["id"])
 def test_fields_are_coerced_as_in_the_reference(case: dict[str, Any]) -> None:
-    coerce = compile_fields(tuple(field_of(name, given) for name, given in case["fields"].items()))
     if case.get("error"):
         with pytest.raises(PayloadError):
-            coerce(case["values"])
+            coerce_fields(case["fields"], case["values"])
     else:
-        assert json.dumps(coerce(case["values"])) == json.dumps(case["payload"])
+        assert json.dumps(coerce_fields(case["fields"], case["values"])) == json.dumps(case["payload"])
+
+
+WEB = {"match": "any", "conditions": [{"fieldKey": "kind", "operator": "is", "value": "web"}, {"fieldKey": "id", "operator": "is"}]}
+UNLESS = {"conditions": [{"fieldKey": "o.a", "operator": "is_not", "value": 1}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "values", "missing"),
+    [
+        ({"url": {"type": "string", "required": WEB}, "kind": {"type": "string"}}, {"kind": "web"}, "url"),
+        ({"url": {"type": "string", "required": WEB}, "kind": {"type": "string"}, "id": {"type": "string"}}, {"kind": "app"}, "url"),
+        ({"url": {"type": "string", "required": WEB}, "kind": {"type": "string"}, "id": {"type": "string"}}, {"kind": "app", "id": "1"}, ""),
+        ({"url": {"type": "string", "required": UNLESS}, "o": {"type": "object"}}, {"o": {"a": 2}}, "url"),
+        ({"url": {"type": "string", "required": UNLESS}, "o": {"type": "object"}}, {"o": {"a": 1}}, ""),
+        ({"o": {"type": "object", "properties": {"a": {"type": "string", "required": WEB}}}, "kind": {"type": "string"}}, {"kind": "web"}, "o.a"),
+    ],
+)
+def test_a_field_may_be_required_on_a_condition(fields: dict[str, Any], values: dict[str, Any], missing: str) -> None:
+    if not missing:
+        assert coerce_fields(fields, values) == values
+        return
+    with pytest.raises(PayloadError) as caught:
+        coerce_fields(fields, values)
+    assert caught.value.field == missing
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ({"type": "string", "minimum": 2, "maximum": 3}, "ab", "abcd"), ({"type": "number", "minimum": 1, "maximum": 3}, "3", 3.5),
+        ({"type": "number", "choices": [1, 2]}, "2", 3), ({"type": "string", "allowNull": True, "format": "email"}, None, "x"),
+    ],
+)  # fmt: skip
+def test_a_range_or_a_choice_is_checked_after_the_type(field: dict[str, Any], good: Any, bad: Any) -> None:
+    assert "x" in coerce_fields({"x": field}, {"x": good})
+    with pytest.raises(PayloadError):
+        coerce_fields({"x": field}, {"x": bad})
+
+
+def test_an_open_object_keeps_what_it_does_not_declare() -> None:
+    field = {"type": "object", "properties": {"a": {"type": "number"}}, "additionalProperties": True}
+    assert coerce_fields({"o": field}, {"o": {"a": "1", "b": None}}) == {"o": {"a": 1, "b": None}}
+
+
+@pytest.mark.parametrize(
+    ("field", "remedy"),
+    [({"type": "strng"}, '"string"'), ({"type": "string", "format": "emial"}, '"email"'), ({"type": "string", "multipel": True}, '"multiple"')],
+)
+def test_a_wrong_definition_is_told_the_nearest_word(field: dict[str, Any], remedy: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        coerce_fields({"x": field}, {})
+    assert remedy in caught.value.problems[0].remedy
 
 
 def test_an_object_is_neither_copied_nor_walked() -> None:
