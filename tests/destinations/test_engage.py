@@ -15,6 +15,7 @@ CATALOG = load_catalog()
 SETTINGS: Mapping[str, dict[str, Any]] = {
     "braze": {"api_key": "key", "endpoint": "https://rest.iad-01.braze.com"},
     "customerio": {"siteId": "site", "apiKey": "key"},
+    "iterable": {"apiKey": "key"},
     "loops": {"apiKey": "key"},
 }
 
@@ -122,3 +123,40 @@ def test_braze_says_when_its_window_ends() -> None:
         assert errors[0].retry_after_s == wait_s
     assert read([Delivery({}, event, 1000.0)], Response(429, {"x-ratelimit-reset": "soon"})) is None
     assert read([Delivery({}, event, 1000.0)], Response(429, {"x-ratelimit-reset": "1030", "retry-after": "5"})) is None
+
+
+async def test_iterable_lists_the_users_and_events_that_it_did_not_take() -> None:
+    events = [track(1, {"email": "Ada@Example.com"}), track(2), track(3) | {"event": "Odd"}, track(4) | {"userId": None}, track(5)]
+    body = {
+        "successCount": 1, "failCount": 3, "invalidEmails": ["ada@example.com"], "disallowedEventNames": ["Odd"],
+        "failedUpdates": {"conflictUserIds": ["u-2"], "notFoundEmails": []},
+    }  # fmt: skip
+    delivery = await deliver("iterable", "trackEvent", events, answer(200, body))
+    assert results(delivery) == ["dead", "dead", "dead", "dead", "delivered"]
+    assert [one.get("message") for one in delivery["results"]] == [
+        "Iterable refuses it: invalidEmails", "Iterable refuses it: conflictUserIds", "Iterable refuses it: disallowedEventNames",
+        "email or userId is needed", None,
+    ]  # fmt: skip
+    assert len(delivery["requests"][0]["json"]["events"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("reply", "result"),
+    [
+        (answer(200, {"code": "Success"}), "delivered"),
+        (answer(200, {"code": "InvalidEmailAddressError", "msg": "no"}), "dead"),
+        (answer(200, "fine"), "delivered"),
+        (answer(400, {"code": "BadParams"}), "dead"),
+        (answer(429), "retry"),
+        (answer(401), "hold"),
+    ],
+)
+async def test_iterable_says_in_the_body_whether_it_took_one(reply: Any, result: str) -> None:
+    assert results(await deliver("iterable", "trackEvent", [track(1)], reply)) == [result]
+
+
+async def test_a_batch_of_nobody_is_never_sent() -> None:
+    nobody = [track(number) | {"userId": None, "anonymousId": f"a-{number}"} for number in (1, 2)]
+    for destination in ("iterable", "braze"):
+        delivery = await deliver(destination, "trackEvent", nobody)
+        assert (delivery["requests"], results(delivery)) == ([], ["split"] * 2)
