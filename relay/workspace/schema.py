@@ -131,6 +131,7 @@ def _destination(catalog: Catalog) -> Schema:
         "settings": _said("object", "what the definition asks for"),
         "mapping": _list_of(_mapping(catalog)),
         "retry_all": _said("boolean", "also retry answers that say the event is refused", default=False),
+        "endpoint": _said("string", "every request goes to this scheme and host instead of its own: a proxy, a test server"),
         "allow_private": _said("list", "private addresses that it may reach, as address:port, network:port or [ipv6]:port"),
         **overrides,
     }
