@@ -52,3 +52,74 @@ async def test_heap_sends_no_event_when_the_properties_were_refused() -> None:
     (delivery,) = (await run_case(case, CATALOG))["deliveries"]
     assert [request["path"] for request in delivery["requests"]] == ["/api/add_user_properties"]
     assert [item["result"] for item in delivery["results"]] == ["retry"]
+
+
+MIXPANEL = {"projectToken": "token", "apiSecret": "secret"}
+TWO_PRODUCTS = {"products": [{"product_id": "p-1", "price": 2}, {"product_id": "p-2", "price": 3}]}
+
+
+def refused(*indexes: int) -> dict[str, Any]:
+    """Mixpanel's answer to an import of which some events are refused."""
+    records = [{"index": index, "insert_id": "x", "field": "properties.time", "message": "is too old"} for index in indexes]
+    return {"status": 400, "body": {"code": 400, "error": "some data points in the request failed validation", "failed_records": records}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kinds"),
+    [
+        ({"status": 200, "body": {"code": 200, "num_records_imported": 3, "status": "OK"}}, ["delivered"] * 3),
+        (refused(1), ["delivered", "dead", "delivered"]),
+        (refused(0, 2), ["dead", "delivered", "dead"]),
+        (refused(7), ["delivered"] * 3),
+        (refused(), ["split"] * 3),
+        ({"status": 400, "body": "no JSON"}, ["split"] * 3),
+        ({"status": 400, "body": [1]}, ["split"] * 3),
+        ({"status": 413, "body": {}}, ["split"] * 3),
+        ({"status": 401, "body": {}}, ["hold"] * 3),
+        ({"status": 429, "body": {}}, ["retry"] * 3),
+    ],
+)
+async def test_a_batch_of_events_at_mixpanel(answer: dict[str, Any], kinds: list[str]) -> None:
+    events = [track(1), track(2), track(3)]
+    case = {"destination": "mixpanel", "settings": MIXPANEL, "subscriptions": {"actions": ["trackEvent"]}, "events": events, "answers": [answer]}
+    assert [told["result"] for told in await results(case)] == kinds
+
+
+async def test_an_order_is_refused_with_any_of_its_products() -> None:
+    events = [track(1, properties=TWO_PRODUCTS), track(2), track(3, properties=TWO_PRODUCTS)]
+    case = {"destination": "mixpanel", "settings": MIXPANEL, "subscriptions": {"actions": ["trackPurchase"]}, "events": events}
+    told = await results({**case, "answers": [refused(5)]})
+    assert [item["result"] for item in told] == ["delivered", "delivered", "dead"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind", "paths"),
+    [
+        ([(200, "1"), (200, "1")], "delivered", ["/track", "/engage"]),
+        ([(200, {"status": 1}), (200, {"status": 1, "error": None})], "delivered", ["/track", "/engage"]),
+        ([(200, "0")], "dead", ["/track"]),
+        ([(503, "")], "retry", ["/track"]),
+        ([(200, "1"), (200, "0")], "dead", ["/track", "/engage"]),
+        ([(200, "1"), (200, {"status": 0, "error": "token, missing or empty"})], "dead", ["/track", "/engage"]),
+        ([(200, "1"), (429, "")], "retry", ["/track", "/engage"]),
+    ],
+)
+async def test_an_identify_at_mixpanel(answers: list[tuple[int, Any]], kind: str, paths: list[str]) -> None:
+    event = {**track(1), "type": "identify", "anonymousId": "anon-1", "traits": {"plan": "gold"}}
+    case = {
+        "destination": "mixpanel",
+        "settings": MIXPANEL,
+        "event": event,
+        "answers": [{"status": status, "body": body} for status, body in answers],
+    }
+    (delivery,) = (await run_case(case, CATALOG))["deliveries"]
+    assert [request["path"] for request in delivery["requests"]] == paths
+    assert [item["result"] for item in delivery["results"]] == [kind]
+
+
+async def test_an_insert_id_that_mixpanel_does_not_take_is_hashed_the_same_each_time() -> None:
+    event = track(1) | {"messageId": "ajs-next-1767225600000-7f1c0a52-93a4-4f64-a9a4-7d3c5bd6f0aa"}
+    case = {"destination": "mixpanel", "settings": MIXPANEL, "event": event}
+    first, second = [(await run_case(case, CATALOG))["deliveries"][0]["requests"][0]["json"][0]["properties"]["$insert_id"] for _ in range(2)]
+    assert first == second
+    assert len(first) == 32

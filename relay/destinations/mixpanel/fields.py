@@ -59,7 +59,7 @@ _DETAILS: Final = (
     Field("context", "Context", type="object", default=path("context")),
     Field("utm_properties", "Campaign", type="object", default=paths(UTM), properties=tuple(Field(name, name) for name in UTM)),
     Field("enable_batching", "Batch events", type="boolean", default=True),
-    Field("batch_size", "Batch size", type="number", default=1000, help="Most events in one request, at most 2000."),
+    Field("batch_size", "Batch size", type="number", default=1000, minimum=1, maximum=2000, help="Most events in one request."),
     Field(
         "userAgentData", "Client hints", type="object", default=paths({name: f"context.userAgentData.{name}" for name in BROWSER}),
         properties=tuple(Field(name, name, type=TYPES.get(name, "string")) for name in BROWSER),
@@ -75,9 +75,13 @@ EVENT: Final = (_EVENT_NAME, *_DETAILS)
 PURCHASE: Final = (
     Field("generatePurchaseEventPerProduct", "An event per product", type="boolean", default=True),
     *_DETAILS,
-    Field("products", "Products", type="object", multiple=True, default=each("properties.products", {name: name for name in PRODUCT})),
+    Field(
+        "products", "Products", type="object", multiple=True, additional_properties=True,
+        default=each("properties.products", {name: name for name in PRODUCT}),
+        properties=tuple(Field(name, name, type=TYPES.get(name, "string")) for name in PRODUCT),
+    ),
     _EVENT_NAME,
-)
+)  # fmt: skip
 IDENTIFY: Final = (*_USER, Field("traits", "User properties", type="object", default=path("traits")))
 GROUP: Final = (
     Field("group_key", "Group key", help="The kind of group; $group_id where it is left out."),

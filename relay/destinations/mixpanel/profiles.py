@@ -110,9 +110,9 @@ def _profile(traits: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _created(traits: Mapping[str, Any]) -> dict[str, Any]:
-    """The first of the three spellings that has a value."""
-    value = next((traits[name] for name in CREATED if traits.get(name) is not None), None)
-    return {} if value is None else {"$created": value}
+    """The first of the three spellings that has a value; a null in the last of them empties the profile's."""
+    name = next((name for name in CREATED if traits.get(name) is not None), CREATED[-1])
+    return {"$created": traits[name]} if name in traits else {}
 
 
 def _number(name: str, value: str | int | float) -> int | float:
