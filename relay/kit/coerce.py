@@ -155,7 +155,7 @@ def _with_range(coerce: Coercer, field: Field) -> Coercer:
     return check
 
 
-def _with_choices(coerce: Coercer, choices: tuple[str, ...]) -> Coercer:
+def _with_choices(coerce: Coercer, choices: tuple[str | int, ...]) -> Coercer:
     wanted = f"must be one of {', '.join(map(str, choices))}"
     accepted = frozenset(choices)
 

@@ -58,7 +58,7 @@ class Field:
     required: bool | When = False
     multiple: bool = False
     allow_null: bool = False
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
     format: str = ""
     default: Any = None
     """A value or a mapping directive; used when the mapping leaves the field out."""

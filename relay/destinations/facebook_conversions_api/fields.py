@@ -124,7 +124,7 @@ def value(default: Mapping[str, Any] | None = None, *, required: bool = False) -
 
 HANDLING: Final = (
     Field("data_processing_options", "Limited data use", type="boolean"),
-    Field("data_processing_options_country", "Country of the limit", type="number", choices=("0", "1"), help="1: USA; 0: where the IP address is."),
+    Field("data_processing_options_country", "Country of the limit", type="number", choices=(0, 1), help="1: USA; 0: where the IP address is."),
     Field("data_processing_options_state", "State of the limit", type="number", help="1000: California, and so on; 0: where the IP address is."),
     Field("test_event_code", "Test event code", help="Shows the event in the test view; goes before the setting."),
 )
