@@ -33,6 +33,7 @@ from relay.base.secret import Secret
 from relay.base.tasks import spawn, supervise
 from relay.config.settings import Settings, parse_listen
 from relay.control.alerting import Alerting, shown
+from relay.control.catalog import CatalogView
 from relay.control.inventory import Inventory
 from relay.control.live import Live
 from relay.control.measure import Measure
@@ -46,7 +47,7 @@ from relay.control.why import Why
 from relay.database.database import Database
 from relay.database.folder import DataFolder
 from relay.delivery.supervisor import Supervisor, Supplies
-from relay.destinations import load_catalog
+from relay.destinations import load_catalog, readme_of
 from relay.errors import ConfigError, Problem
 from relay.kit.request import Transport
 from relay.kit.sink import Sink, SinkContext
@@ -70,6 +71,7 @@ from relay.router.tail import Tail
 from relay.web.auth import Gate
 from relay.web.console.alerts import AlertRoutes
 from relay.web.console.app import ConsoleApi, Ready, private_app
+from relay.web.console.catalog import CatalogRoutes
 from relay.web.console.live import LiveRoutes
 from relay.web.console.session import SessionRoutes
 from relay.web.console.settings import SettingsRoutes
@@ -379,6 +381,7 @@ class App:
                 session_routes,
                 SettingsRoutes(inventory, tokens),
                 AlertRoutes(alerting),
+                CatalogRoutes(CatalogView(self._catalog, readme_of)),
                 self.live,
             ),
         )

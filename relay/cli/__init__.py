@@ -16,6 +16,8 @@ from relay.cli import exits
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("relay.cli.serve:serve", "Run everything in one process."),
     "check": ("relay.cli.check:check", "Validate the configuration, then reach each destination."),
+    "catalog": ("relay.cli.catalog:catalog", "List the destinations that relay can deliver to, or tell everything about one."),
+    "new-destination": ("relay.cli.new_destination:new_destination", "Write a destination of your own from a template."),
     "send": ("relay.cli.send:send", "Send test events to a source, or show what a destination would get."),
     "why": ("relay.cli.why:why", "Tell why an event arrived, or why not."),
     "try": ("relay.cli.rehearse:rehearse", "Run cases through trigger, mapping and action: what a destination would send."),

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from relay.cli.output import Output, output_options
 from relay.errors import ConfigError, DeliveryError, Place, Problem, RelayError
 
 if TYPE_CHECKING:
+    from relay.cli.reach import Unreached
     from relay.pipeline.compiled import Compiled, CompiledDestination
     from relay.workspace.assemble import Loaded
 
@@ -52,6 +53,7 @@ def check(
         raise click.UsageError("FILE and --config name two files.")
     try:
         loaded, compiled = read(file or config, overrides)
+        loaded, partly = _with_unreached(loaded, compiled)
     except ConfigError as error:
         if not out.json:
             raise
@@ -60,10 +62,21 @@ def check(
     reached = [] if no_network else asyncio.run(_reach_all(compiled))
     good = all(one.ok for one in reached) and not (strict and loaded.warnings)
     if out.json:
-        out.document(_as_json(loaded, reached, good, show))
+        out.document(_as_json(loaded, reached, good, show) | {"unreached": [asdict(one) for one in partly]})
     else:
         _tell(loaded, reached, show, out)
+        for one in partly:
+            out.talk(f"note  {one.problem().message}")
     return exits.DONE if good else exits.PROBLEMS
+
+
+def _with_unreached(loaded: "Loaded", compiled: "Compiled") -> "tuple[Loaded, list[Unreached]]":
+    """Destinations that nothing reaches are warnings; those that some calls do not reach are told apart, since that is often meant."""
+    from relay.cli.reach import unreached
+
+    found = list(unreached(compiled))
+    warnings = tuple(one.problem() for one in found if one.is_all)
+    return replace(loaded, warnings=(*loaded.warnings, *warnings)), [one for one in found if not one.is_all]
 
 
 def _schema() -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """`relay try`: cases in, exact requests out, no network."""
 
 import asyncio
+import importlib
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,21 +13,28 @@ from relay.cli import exits
 from relay.cli.output import Output, output_options, printable
 from relay.errors import ConfigError
 
+if TYPE_CHECKING:
+    from relay.kit.definition import Definition
+
 
 @click.command("try")
 @click.option("--cases", "file", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A JSON array of cases.")
+@click.option("--definition", "module", help="A definition that is not installed: its package, from the current folder.")
 @output_options
-def rehearse(file: Path, out: Output) -> int:
+def rehearse(file: Path, module: str | None, out: Output) -> int:
     """Run cases through trigger, mapping and action, and print the requests; compare them with what each case expects.
 
     \b
     relay try --cases relay/destinations/webhook/cases.json
     relay try --cases mine.json --json
+    relay try --definition relay_acme --cases relay_acme/cases.json
     """
     from relay.cli.trial import differences, run_case
     from relay.destinations import load_catalog
 
     cases, catalog = _read(file), load_catalog()
+    if module:
+        catalog |= _definition_in(module)
     results: list[dict[str, Any]] = []
     wrong = 0
     for case in cases:
@@ -45,6 +54,20 @@ def rehearse(file: Path, out: Output) -> int:
     expected = sum("expect" in case for case in cases)
     out.talk(f"{exits.count_of(len(cases), 'case')}, {expected} with an expectation, {wrong} different.")
     return exits.PROBLEMS if wrong else exits.DONE
+
+
+def _definition_in(module: str) -> dict[str, "Definition"]:
+    """The definition that a package in the current folder exports."""
+    from relay.kit.definition import Definition
+
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        definition = getattr(importlib.import_module(module), "DEFINITION", None)
+    except ImportError as error:
+        raise exits.Failure(exits.USAGE, f"{module} cannot be imported from {Path.cwd()}: {error}") from error
+    if not isinstance(definition, Definition):
+        raise exits.Failure(exits.USAGE, f"{module} exports no DEFINITION")
+    return {definition.slug: definition}
 
 
 def _read(file: Path) -> list[dict[str, Any]]:

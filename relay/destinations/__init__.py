@@ -5,8 +5,10 @@ entry point group `relay.destinations`.
 """
 
 import importlib
+import importlib.util
 import pkgutil
 from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
 
 import structlog
 
@@ -29,6 +31,26 @@ def load_catalog() -> dict[str, Definition]:
         if outside is not None:
             catalog[outside.slug] = outside
     return catalog
+
+
+def readme_of(slug: str) -> str:
+    """The README.md in the package of a definition of the catalog; empty: it has none."""
+    package = f"{__name__}.{slug.replace('-', '_')}"
+    if importlib.util.find_spec(package) is None:
+        entry = next((entry for entry in entry_points(group=GROUP) if _slug_of(entry) == slug), None)
+        package = entry.module if entry is not None else ""
+    try:
+        return (files(package) / "README.md").read_text("utf-8") if package else ""
+    except (OSError, ImportError, TypeError):
+        return ""
+
+
+def _slug_of(entry: EntryPoint) -> str:
+    try:
+        loaded = entry.load()
+    except Exception:  # fence: load_catalog has told of it
+        return ""
+    return str(getattr(getattr(loaded, "DEFINITION", loaded), "slug", ""))
 
 
 def _load_outside(entry: EntryPoint, catalog: dict[str, Definition]) -> Definition | None:

@@ -25,6 +25,8 @@ PAGES = {
     "destinations": "/ui/destinations",
     "destination": "/ui/destinations/analytics",
     "destination_held": "/ui/destinations/crm",
+    "catalog": "/ui/catalog",
+    "catalog_one": "/ui/catalog/hubspot",
     "alerts": "/ui/alerts",
     "settings": "/ui/settings",
 }

@@ -27,6 +27,8 @@ ROUTES: dict[str, str] = {
     "GET /ui/{}": OPEN,
     "POST /ui/api/login": OPEN,
     "GET /ui/api/alerts": VIEWER,
+    "GET /ui/api/catalog": VIEWER,
+    "GET /ui/api/catalog/{}": VIEWER,
     "GET /ui/api/dead": VIEWER,
     "GET /ui/api/destinations": VIEWER,
     "GET /ui/api/destinations/{}": VIEWER,

@@ -40,6 +40,8 @@ const ROUTES = [
   { path: "/ui/sources/:slug", nav: "sources", css: "pages", load: () => import("./pages/source.js") },
   { path: "/ui/destinations", nav: "destinations", css: "pages", load: () => import("./pages/destinations.js") },
   { path: "/ui/destinations/:slug", nav: "destinations", css: "pages live", load: () => import("./pages/destination.js") },
+  { path: "/ui/catalog", nav: "catalog", css: "pages", load: () => import("./pages/catalog.js") },
+  { path: "/ui/catalog/:slug", nav: "catalog", css: "pages", load: () => import("./pages/catalog.js") },
   { path: "/ui/alerts", nav: "alerts", css: "pages", load: () => import("./pages/alerts.js") },
   { path: "/ui/settings", nav: "settings", css: "pages", load: () => import("./pages/settings.js") },
 ];
@@ -51,6 +53,7 @@ const NAV = [
   { id: "live", label: "Live", href: "/ui/live", keys: "g l" },
   { id: "sources", label: "Sources", href: "/ui/sources", keys: "g s" },
   { id: "destinations", label: "Destinations", href: "/ui/destinations", keys: "g d" },
+  { id: "catalog", label: "Catalog", href: "/ui/catalog", keys: "g c" },
   { id: "alerts", label: "Alerts", href: "/ui/alerts", keys: "g a" },
   { id: "settings", label: "Settings", href: "/ui/settings", keys: "g e" },
 ];

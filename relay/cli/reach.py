@@ -1,0 +1,65 @@
+"""Calls of a source that no mapping of a destination takes: what `relay check` remarks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from relay.base.event import TYPES, Event
+from relay.errors import Problem
+from relay.kit.fql import TRIGGER, Parser, Test, Token
+from relay.workspace.model import BUILT_IN_SOURCE
+
+if TYPE_CHECKING:
+    from relay.pipeline.compiled import Compiled
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """Calls of these types reach the destination from none of these sources."""
+
+    destination: str
+    sources: tuple[str, ...]
+    types: tuple[str, ...]
+    is_all: bool
+    """Nothing reaches it at all."""
+
+    def problem(self) -> Problem:
+        which = "no call" if self.is_all else f"no {', '.join(self.types)} call"
+        message = f'destination "{self.destination}": {which} of {", ".join(self.sources)} reaches it, for no mapping takes one'
+        return Problem(message, None, "add a mapping, or widen a trigger")
+
+
+def unreached(compiled: "Compiled") -> Iterator[Unreached]:
+    """One per destination that is switched on and has sources; types that its definition does not support do not count."""
+    for one in compiled.destinations.values():
+        slugs = tuple(compiled.sources[source].source.slug for source in one.destination.source_ids if source in compiled.sources)
+        if not one.destination.enabled or not slugs:
+            continue
+        sent = frozenset(("track",)) if set(one.destination.source_ids) == {BUILT_IN_SOURCE} else one.definition.methods
+        taken = frozenset().union(*(possible_types(each.trigger) for each in one.destination.subscriptions if each.enabled))
+        missing = tuple(kind for kind in TYPES if kind in sent & one.definition.methods and kind not in taken)
+        if missing:
+            yield Unreached(one.destination.slug, slugs, missing, is_all=not taken & sent & one.definition.methods)
+
+
+def possible_types(trigger: str) -> frozenset[str]:
+    """The types of the calls that may match; conditions on anything but the type count as met. Raises ConfigError."""
+    test = _TypesOnly(trigger, TRIGGER).parse()
+    return frozenset(kind for kind in TYPES if test(Event("", "", kind, "", "", "", 0, {}, b"")))
+
+
+class _TypesOnly(Parser):
+    """Reads a trigger as the pipeline does, but leaves only the conditions on the type in force."""
+
+    def _comparison(self, token: Token) -> Test:
+        test = super()._comparison(token)
+        return test if token.text == "type" else _met
+
+    def _function(self, name: Token, *, negated: bool) -> Test:
+        is_type = self.tokens[self.index + 1].text == "type"
+        test = super()._function(name, negated=negated)
+        return test if is_type else _met
+
+
+def _met(event: Event) -> bool:
+    return True
