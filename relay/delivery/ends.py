@@ -36,7 +36,7 @@ class Ends:
         """What came back for each member; False: nothing has ended, the batch is to go again in halves, at once."""
         verdicts = self._outcomes.judge(answers, duration_ms)
         first = verdicts[0]
-        if first.kind is Kind.DELIVERED and self._desk.gate.is_calm and _are_plain(members) and all(verdict is first for verdict in verdicts):
+        if first.kind is Kind.DELIVERED and self._desk.gate.is_calm and _are_plain(members) and verdicts.count(first) == len(verdicts):
             self._delivered(members, first)
             return True
         self._desk.board.tie(members)
@@ -173,7 +173,10 @@ def _action(unit: Unit) -> str:
 
 def _are_plain(members: Members) -> bool:
     """Whether each is the first attempt of a live event with this one unit: then nothing is to be told apart."""
-    return all(item is None or (item.left == 1 and item.row is None and not (item.foreign or item.results or item.gone)) for item, _ in members)
+    for item, _ in members:
+        if item is not None and (item.left != 1 or item.row is not None or item.foreign or item.results or item.gone):
+            return False
+    return True
 
 
 def _runs(members: Members) -> Iterator[tuple[int, int, str]]:
