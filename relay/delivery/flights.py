@@ -41,7 +41,7 @@ class Flights:
         if sum(stream.unsaved for stream in board.streams.values()) >= UNSAVED_MAX:
             return
         while gate.slots(clock.now(), len(self._aloft)) > 0 and desk.pace.delay_s(clock.monotonic()) <= 0:
-            if batch := desk.batches.take(clock.monotonic()):
+            if desk.batches.waiting and (batch := desk.batches.take(clock.monotonic())):
                 if members := [member for member in batch.members if not self._is_lost(member[0])]:
                     self._fly(members)
                 continue

@@ -19,7 +19,7 @@ class Throttle:
 
     def delay_s(self, now: float) -> float:
         """Seconds until the next call may go; 0: now."""
-        wait_s = max(0.0, self._paused_until - now)
+        wait_s = self._paused_until - now if self._paused_until > now else 0.0
         if self._rate <= 0:
             return wait_s
         self._fill(now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One HTTP request; `secrets` names the headers and query keys (lower case) that are masked wherever it is shown."""
 
@@ -18,7 +18,7 @@ class Request:
     secrets: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
     """An answer; `body` holds at most 64 KiB, not decompressed; header names are lower case."""
 
