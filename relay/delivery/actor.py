@@ -67,8 +67,9 @@ class Actor:
                 desk.wake.clear()
                 if desk.error:
                     raise desk.error
+                self._flights.pump()
                 moved = [not self._stopping and await self._scan.step(stream) for stream in list(desk.board.streams.values())]
-                if not self._stopping:  # it may have begun during a scan; nobody would write the outcome of what starts now
+                if any(moved) and not self._stopping:  # nobody would write the outcome of what starts then
                     self._flights.pump()
                 self._outcomes.note_gate()
                 self._commits.begin()

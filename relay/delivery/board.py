@@ -155,6 +155,10 @@ class Board:
     def has_ready(self) -> bool:
         return bool(self._ready or self._beside)
 
+    def is_stocked(self, stream: Stream) -> bool:
+        """Whether something of a stream's kind is ready."""
+        return bool(self._ready if stream.end is None else self._beside)
+
     def next(self) -> Item | None:
         """The next item that may start: live ones first, but one re-sent or replayed item may always be on its way."""
         first = self._next_beside() if not self.lanes.foreign_flying else None

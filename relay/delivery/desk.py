@@ -66,7 +66,15 @@ class Desk:
     @property
     def room(self) -> int:
         """How many more items may be scanned."""
-        return (HELD_WINDOW if self.gate.is_shut else self.window) - self.board.in_memory
+        return self._most - self.board.in_memory
+
+    def wants_more(self, stream: Stream) -> bool:
+        """Whether to read on: nothing is ready to start, or a quarter of the room is free, so that few events are not read one by one."""
+        return self.room > 0 and (self.room * 4 >= self._most or not self.board.is_stocked(stream))
+
+    @property
+    def _most(self) -> int:
+        return HELD_WINDOW if self.gate.is_shut else self.window
 
     def follow(self, consumer: Consumer) -> Stream:
         """Put a consumer's stream and its rows on the board."""

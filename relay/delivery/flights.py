@@ -84,10 +84,8 @@ class Flights:
 
     def _fly(self, members: Members) -> None:
         self._desk.pace.take(self._desk.clock.monotonic())
-        if self._desk.means.alone is None:
-            self._spawn(self._attempt(members), members)
-        else:
-            self._spawn(self._guarded([item for item, _ in members if item], partial(self._attempt, members)), members)
+        items = [item for item, _ in members if item] if self._desk.means.alone else ()
+        self._spawn(self._guarded(items, partial(self._attempt, members)), members)
 
     def _guarded(self, items: Sequence[Item], work: Callable[[], Work]) -> Work:
         """`work` on these items; after an unclean end, written down before it is done."""

@@ -24,11 +24,11 @@ class Scan:
         """Read on, if there is room; returns whether it moved."""
         if stream.caution and stream.caution.is_over(self._desk.clock.monotonic()):
             await stream.relax()
-        feed, room = self._desk.means.feed, self._desk.room
-        if not stream.may_scan or room <= 0 or stream.scanned >= feed.upto:
+        feed = self._desk.means.feed
+        if not stream.may_scan or not self._desk.wants_more(stream) or stream.scanned >= feed.upto:
             return False
         rewound, alone = stream.rewound, self._desk.means.alone
-        entries, upto = await feed.entries(stream.consumer, stream.scanned, min(1 if stream.caution else CHUNK, room))
+        entries, upto = await feed.entries(stream.consumer, stream.scanned, min(1 if stream.caution else CHUNK, self._desk.room))
         if stream.caution and alone and entries:
             name = hand(entries[0].seq)
             if stream.caution.is_suspect(name) and alone.locked():

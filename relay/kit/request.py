@@ -1,4 +1,4 @@
-"""The HTTP request an action asks for, and the answer it gets."""
+"""The HTTP request an action asks for, and the answer it gets. Treated as immutable (frozen would double the cost of making one)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
