@@ -8,7 +8,9 @@ At the end of the block every consumer's books must balance and no actor may hav
 """
 
 import base64
+import itertools
 import json
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +25,8 @@ from tests.support.receiver import Receiver
 from tests.support.waiting import eventually
 
 SETTLE_LIMIT_S = 20.0
+_NUMBERS, _RUN = itertools.count(1), uuid.uuid4().hex[:8]
+"""No messageId is used twice in a run of the tests, whatever is started over the same folder."""
 
 
 class FastClock(SystemClock):
@@ -74,7 +78,6 @@ class Running:
         self.app = app
         self._config = config
         self._session = session
-        self._number = 0
         self.stopped = False
 
     async def stop(self) -> None:
@@ -107,8 +110,7 @@ class Running:
         return [str(event["messageId"]) for event in events]
 
     def event(self, user: str, name: str = "Tested", **properties: Any) -> dict[str, Any]:
-        self._number += 1
-        message_id = f"m{self._number}-{id(self):x}"
+        message_id = f"m{next(_NUMBERS)}-{_RUN}"
         return {"type": "track", "userId": user, "event": name, "properties": properties, "messageId": message_id}
 
     # books
