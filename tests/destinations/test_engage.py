@@ -16,6 +16,7 @@ SETTINGS: Mapping[str, dict[str, Any]] = {
     "braze": {"api_key": "key", "endpoint": "https://rest.iad-01.braze.com"},
     "customerio": {"siteId": "site", "apiKey": "key"},
     "iterable": {"apiKey": "key"},
+    "klaviyo": {"api_key": "key"},
     "loops": {"apiKey": "key"},
 }
 
@@ -160,3 +161,79 @@ async def test_a_batch_of_nobody_is_never_sent() -> None:
     for destination in ("iterable", "braze"):
         delivery = await deliver(destination, "trackEvent", nobody)
         assert (delivery["requests"], results(delivery)) == ([], ["split"] * 2)
+
+
+PROFILE = {"profile": {"email": {"@path": "$.properties.email"}}}
+
+
+def refusal(*places: int) -> dict[str, Any]:
+    pointer = "/data/attributes/events-bulk-create/data/{}/attributes/profile"
+    return {"errors": [{"status": 400, "detail": "bad", "source": {"pointer": pointer.format(place)}} for place in places]}
+
+
+async def test_klaviyo_names_the_events_for_which_it_refuses_a_batch() -> None:
+    events = [track(1), track(2, {"email": "a@example.com"}), track(3, {"email": "b@example.com"}), track(4, {"email": "c@example.com"})]
+    delivery = await deliver("klaviyo", "trackEvent", events, answer(400, refusal(1, 9)), **PROFILE)
+    assert results(delivery) == ["dead", "retry", "dead", "retry"]
+    assert [one["code"] for one in delivery["results"]] == ["PAYLOAD_VALIDATION_FAILED", "RETRY", "BAD_REQUEST", "RETRY"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "result"),
+    [(answer(202), "delivered"), (answer(400, {"errors": [{"detail": "no"}]}), "split"), (answer(400, "no"), "split"), (answer(429), "retry"), (answer(503), "retry"),
+     (answer(401), "hold")],
+)  # fmt: skip
+async def test_klaviyo_decides_for_the_whole_batch_when_it_names_none(reply: Any, result: str) -> None:
+    events = [track(1, {"email": "a@example.com"}), track(2, {"email": "b@example.com"})]
+    assert results(await deliver("klaviyo", "trackEvent", events, reply, **PROFILE)) == [result] * 2
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "result"),
+    [
+        ([answer(201, {"data": {"id": "K1"}}), answer(204)], ["POST", "POST"], "delivered"),
+        ([answer(409, {"errors": [{"meta": {"duplicate_profile_id": "K1"}}]}), answer(200), answer(204)], ["POST", "PATCH", "POST"], "delivered"),
+        ([answer(409, {"errors": [{}]})], ["POST"], "dead"),
+        ([answer(500)], ["POST"], "retry"),
+        ([answer(201, {"data": {"id": "K1"}}), answer(500)], ["POST", "POST"], "retry"),
+        ([answer(409, {"errors": [{"meta": {"duplicate_profile_id": "K1"}}]}), answer(429)], ["POST", "PATCH"], "retry"),
+        ([answer(200, {})], ["POST"], "dead"),
+    ],
+)
+async def test_klaviyo_updates_a_profile_that_is_there_already(answers: list[Any], asked: list[str], result: str) -> None:
+    delivery = await deliver("klaviyo", "upsertProfile", [track(1)], *answers, email="ada@example.com", list_id="L1")
+    assert [one["method"] for one in delivery["requests"]] == asked
+    assert results(delivery) == [result]
+
+
+async def test_klaviyo_is_asked_for_every_page_of_the_profiles_that_leave_a_list() -> None:
+    following = "https://a.klaviyo.com/api/profiles/?page%5Bcursor%5D=2"
+    pages = [answer(200, {"data": [{"id": "K1"}], "links": {"next": following}}), answer(200, {"data": [{"id": "K2"}], "links": {"next": None}})]
+    fields = {"email": {"@template": "{{userId}}@example.com"}, "list_id": "L 1"}
+    delivery = await deliver("klaviyo", "removeProfileFromList", [track(1), track(2)], *pages, answer(204), **fields)
+    assert [one["method"] for one in delivery["requests"]] == ["GET", "GET", "DELETE"]
+    assert delivery["requests"][0]["query"]["filter"] == 'any(email,["u-1@example.com","u-2@example.com"])'
+    assert delivery["requests"][2]["path"] == "/api/lists/L%201/relationships/profiles/"
+    assert [one["id"] for one in delivery["requests"][2]["json"]["data"]] == ["K1", "K2"]
+    assert results(delivery) == ["delivered"] * 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "result"), [(answer(200, {"data": []}), "delivered"), (answer(500), "retry"), (answer(200, '{"data": [{"id'), "retry")]
+)
+async def test_klaviyo_removes_nobody_whom_it_did_not_find(reply: Any, result: str) -> None:
+    delivery = await deliver("klaviyo", "removeProfileFromList", [track(1)], reply, email="ada@example.com", list_id="L1")
+    assert ([one["method"] for one in delivery["requests"]], results(delivery)) == (["GET"], [result])
+
+
+async def test_a_link_to_another_host_is_not_followed() -> None:
+    page = answer(200, {"data": [], "links": {"next": "https://evil.example.com/"}})
+    delivery = await deliver("klaviyo", "removeProfileFromList", [track(1)], page, email="ada@example.com", list_id="L1")
+    assert len(delivery["requests"]) == 1
+
+
+async def test_the_events_of_an_orders_products_stop_at_the_first_that_fails_and_keep_their_ids() -> None:
+    fields = {"profile": {"external_id": "u-1"}, "products": {"@path": "$.properties.products"}}
+    delivery = await deliver("klaviyo", "orderCompleted", [order(1, 3)], answer(202), answer(202), answer(503), **fields)
+    assert [one["json"]["data"]["attributes"]["unique_id"] for one in delivery["requests"]] == ["m-1", "m-1-0", "m-1-1"]
+    assert results(delivery) == ["retry"]
