@@ -3,12 +3,12 @@
 A value that is a SHA-256 in hex already is not hashed again.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from relay.destinations.facebook_conversions_api.places import COUNTRIES, STATES
+from relay.kit.hashing import is_hashed, sha256_hex
 
 GENDERS: Final = {"male": "m", "female": "f"}
 PLAIN: Final = {
@@ -26,7 +26,6 @@ PLAIN: Final = {
 }
 """Fields that go as they are, and what Meta calls them."""
 
-_HASHED = re.compile(r"[0-9a-fA-F]{64}")
 _SPACE = re.compile(r"\s")
 _NO_DIGIT = re.compile(r"\D")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:T.*)?", re.DOTALL)
@@ -35,17 +34,17 @@ _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:T.*)?", re.DOTALL)
 def user_data_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """The object `user_data`; what is not known is left out."""
     hashed = {
-        "em": sha256(clean(given.get("email"))),
-        "ph": sha256(_digits(given.get("phone") or "")),
-        "ge": sha256(_gender(given.get("gender"))),
-        "db": sha256(_DATE.sub(r"\1\2\3", (given.get("dateOfBirth") or "").strip())),
-        "ln": sha256(clean(given.get("lastName"))),
-        "fn": sha256(clean(given.get("firstName"))),
-        "ct": sha256(clean(given.get("city"))),
-        "st": sha256(_code(given.get("state"), STATES)),
-        "zp": sha256(clean(given.get("zip"))),
-        "country": sha256(_code(given.get("country"), COUNTRIES)),
-        "external_id": [text for value in given.get("externalId") or () if (text := sha256(clean(value)))],
+        "em": sha256_hex(clean(given.get("email"))),
+        "ph": sha256_hex(_digits(given.get("phone") or "")),
+        "ge": sha256_hex(_gender(given.get("gender"))),
+        "db": sha256_hex(_DATE.sub(r"\1\2\3", (given.get("dateOfBirth") or "").strip())),
+        "ln": sha256_hex(clean(given.get("lastName"))),
+        "fn": sha256_hex(clean(given.get("firstName"))),
+        "ct": sha256_hex(clean(given.get("city"))),
+        "st": sha256_hex(_code(given.get("state"), STATES)),
+        "zp": sha256_hex(clean(given.get("zip"))),
+        "country": sha256_hex(_code(given.get("country"), COUNTRIES)),
+        "external_id": [text for value in given.get("externalId") or () if (text := sha256_hex(clean(value)))],
     }
     data = {name: value for name, value in hashed.items() if value}
     return data | {name: given[field] for field, name in PLAIN.items() if given.get(field) not in (None, "")}
@@ -56,13 +55,8 @@ def clean(text: str | None) -> str:
     return _SPACE.sub("", text or "").lower()
 
 
-def sha256(text: str) -> str:
-    """Lower-case hex; what is hashed already stays, and nothing stays nothing."""
-    return text if not text or _HASHED.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()
-
-
 def _digits(phone: str) -> str:
-    return phone if _HASHED.fullmatch(phone) else _NO_DIGIT.sub("", phone)
+    return phone if is_hashed(phone) else _NO_DIGIT.sub("", phone)
 
 
 def _gender(text: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from relay.destinations.launchdarkly.alias_user import ALIAS_USER
 from relay.destinations.launchdarkly.bulk import EVENTS_HOST, HOST, host_of
@@ -19,10 +20,12 @@ def check(settings: Mapping[str, Any]) -> Sequence[Problem]:
     return []
 
 
-def test(settings: Mapping[str, Any]) -> Request:
-    """200: the client-side ID is known; 404: it is not."""
-    host = host_of(settings).replace("events.", "clientsdk.", 1)
-    return Request("HEAD", f"https://{host}/sdk/goals/{settings['client_id']}")
+def test(settings: Mapping[str, Any]) -> Request | None:
+    """200: the client-side ID is known; 404: it is not. None: nobody knows where an instance with hosts of its own would tell."""
+    host = host_of(settings)
+    if not (host.startswith("events.") and host.endswith("launchdarkly.com")):
+        return None
+    return Request("HEAD", f"https://clientsdk.{host.removeprefix('events.')}/sdk/goals/{quote(str(settings['client_id']), safe='')}")
 
 
 DEFINITION = Definition(

@@ -5,7 +5,7 @@ from typing import Any
 
 from relay.destinations.launchdarkly.bulk import BATCH_SIZE, BATCHING, TIMESTAMP, Event, batch_sender, creation_date, sender
 from relay.kit.definition import Action, Delivery, Field
-from relay.kit.mapping import print_as_js
+from relay.kit.js import print_as_js
 
 
 def custom_event(delivery: Delivery) -> Event:

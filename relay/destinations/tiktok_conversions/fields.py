@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from relay.kit.definition import Field
+from relay.kit.definition import Condition, Field, When
 
 
 def either(first: str, second: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ HANDLING: Final = (
     Field("search_string", "Search string", default={"@path": "$.properties.search_string"}),
 )  # fmt: skip
 LEAD: Final = Field(
-    "lead_fields", "Lead", type="object",
+    "lead_fields", "Lead", type="object", required=When((Condition("event_source", "crm"),)),
     properties=(Field("lead_id", "Lead id"), Field("lead_event_source", "CRM", help="The name of the CRM.")),
     default=_of_properties(("lead_id", "lead_event_source")),
     help="Needed when the event source is crm.",

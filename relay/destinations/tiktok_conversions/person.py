@@ -3,16 +3,16 @@
 A value that is a SHA-256 in hex already is not hashed again.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from relay.kit.hashing import is_hashed, sha256_hex
+
 PHONE_LENGTH: Final = 15
 """Most characters of a number, `+` included (E.164)."""
 
-_HASHED = re.compile(r"[0-9a-fA-F]{64}")
 _SPACE = re.compile(r"\s")
 _NO_DIGIT = re.compile(r"[^0-9]")
 _NO_LETTER = re.compile(r"[^A-Za-z0-9]")
@@ -37,25 +37,18 @@ def user_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     return user | {name: value for name, value in known.items() if value}
 
 
-def sha256(text: str) -> str:
-    """Lower-case hex; what is hashed already stays, and nothing stays nothing."""
-    if not text.strip():
-        return ""
-    return text if _HASHED.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()
-
-
 def _hash_each(values: Iterable[str]) -> list[str]:
-    return [sha256(value) for value in values]
+    return [sha256_hex(value) for value in values]
 
 
 def _phone(value: str) -> str:
-    if not value.strip() or _HASHED.fullmatch(value):
+    if not value.strip() or is_hashed(value):
         return value.strip()
-    return sha256(f"+{_NO_DIGIT.sub('', value)}"[:PHONE_LENGTH])
+    return sha256_hex(f"+{_NO_DIGIT.sub('', value)}"[:PHONE_LENGTH])
 
 
 def _name(value: str | None) -> str:
-    return sha256(_SPACE.sub("", value or "").lower())
+    return sha256_hex(_SPACE.sub("", value or "").lower())
 
 
 def _plain(value: str | None) -> str:
