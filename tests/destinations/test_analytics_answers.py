@@ -6,6 +6,9 @@ import pytest
 
 from relay.cli.trial import run_case
 from relay.destinations import load_catalog
+from relay.destinations.amplitude.device import device_of
+from relay.errors import Retryable
+from relay.kit.request import Response
 
 CATALOG = load_catalog()
 POSTHOG = {"api_key": "phc_key"}
@@ -123,3 +126,77 @@ async def test_an_insert_id_that_mixpanel_does_not_take_is_hashed_the_same_each_
     first, second = [(await run_case(case, CATALOG))["deliveries"][0]["requests"][0]["json"][0]["properties"]["$insert_id"] for _ in range(2)]
     assert first == second
     assert len(first) == 32
+
+
+AMPLITUDE = {"apiKey": "key"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kinds"),
+    [
+        ({"status": 200, "body": {"code": 200, "events_ingested": 3}}, ["delivered"] * 3),
+        ({"status": 400, "body": {"code": 400, "events_with_invalid_fields": {"time": [1]}}}, ["retry", "dead", "retry"]),
+        ({"status": 400, "body": {"code": 400, "events_with_missing_fields": {"event_type": [0]}, "silenced_events": [2]}}, ["dead", "retry", "dead"]),
+        ({"status": 400, "body": {"code": 400, "events_with_invalid_id_lengths": {"user_id": [0, 1, 2]}}}, ["dead"] * 3),
+        ({"status": 400, "body": {"code": 400, "error": "Request missing required field", "missing_field": "api_key"}}, ["split"] * 3),
+        ({"status": 400, "body": {"code": 400, "error": "Invalid API key: key"}}, ["hold"] * 3),
+        ({"status": 400, "body": {"events_with_invalid_fields": [1], "silenced_events": {"0": 1}}}, ["split"] * 3),
+        ({"status": 400, "body": "no JSON"}, ["split"] * 3),
+        ({"status": 413, "body": {"code": 413}}, ["split"] * 3),
+        ({"status": 429, "body": {"code": 429, "throttled_users": {"user-1": 31}}}, ["retry"] * 3),
+        ({"status": 429, "body": {"code": 429}}, ["retry"] * 3),
+        ({"status": 503, "body": ""}, ["retry"] * 3),
+    ],
+)
+async def test_a_batch_of_events_at_amplitude(answer: dict[str, Any], kinds: list[str]) -> None:
+    events = [track(1), track(2), track(3)]
+    case = {"destination": "amplitude", "settings": AMPLITUDE, "subscriptions": {"actions": ["logEventV2"]}, "events": events, "answers": [answer]}
+    assert [told["result"] for told in await results(case)] == kinds
+
+
+async def test_an_order_is_refused_at_amplitude_with_any_of_its_products() -> None:
+    events = [track(1, properties=TWO_PRODUCTS), track(2), track(3, properties=TWO_PRODUCTS)]
+    case = {"destination": "amplitude", "settings": AMPLITUDE, "subscriptions": {"actions": ["logPurchase"]}, "events": events}
+    told = await results({**case, "answers": [{"status": 400, "body": {"events_with_invalid_fields": {"price": [5]}}}]})
+    assert [item["result"] for item in told] == ["retry", "retry", "dead"]
+
+
+def test_what_is_short_at_amplitude_waits_half_a_minute() -> None:
+    read_answer = CATALOG["amplitude"].actions["logEventV2"].read_answer
+    assert read_answer is not None
+    with pytest.raises(Retryable) as caught:
+        read_answer([], Response(429, {}, b'{"code": 429}'))
+    assert caught.value.retry_after_s == 30
+    assert read_answer([], Response(429, {"retry-after": "5"}, b'{"code": 429}')) is None
+
+
+@pytest.mark.parametrize(
+    ("agent", "told"),
+    [
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36 Edg/120.0.2210.91",
+            {"os_name": "Windows", "os_version": "120", "device_model": "Windows"},
+        ),
+        (
+            "Mozilla/5.0 (iPad; CPU OS 16_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.6 Mobile/15E148 Safari/604.1",
+            {"os_name": "iOS", "os_version": "16", "device_manufacturer": "Apple", "device_model": "iPad", "device_type": "tablet"},
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 13; SM-X700) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
+            {"os_name": "Android", "os_version": "120", "device_manufacturer": "Samsung", "device_model": "SM-X700", "device_type": "tablet"},
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Mobile Safari/537.36",
+            {"os_name": "Android", "os_version": "124", "device_model": "K", "device_type": "mobile"},
+        ),
+        (
+            "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
+            {"os_name": "Chromium OS", "os_version": "120", "device_model": "Chromium OS"},
+        ),
+        ("curl/8.1.2", {}),
+        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", {}),
+        ("\x00" * 50, {}),
+    ],
+)
+def test_what_a_user_agent_tells_amplitude(agent: str, told: dict[str, str]) -> None:
+    assert dict(device_of(agent)) == told
