@@ -136,7 +136,10 @@ AMPLITUDE = {"apiKey": "key"}
     [
         ({"status": 200, "body": {"code": 200, "events_ingested": 3}}, ["delivered"] * 3),
         ({"status": 400, "body": {"code": 400, "events_with_invalid_fields": {"time": [1]}}}, ["retry", "dead", "retry"]),
-        ({"status": 400, "body": {"code": 400, "events_with_missing_fields": {"event_type": [0]}, "silenced_events": [2]}}, ["dead", "retry", "dead"]),
+        (
+            {"status": 400, "body": {"code": 400, "events_with_missing_fields": {"event_type": [0]}, "silenced_events": [2]}},
+            ["dead", "retry", "dead"],
+        ),
         ({"status": 400, "body": {"code": 400, "events_with_invalid_id_lengths": {"user_id": [0, 1, 2]}}}, ["dead"] * 3),
         ({"status": 400, "body": {"code": 400, "error": "Request missing required field", "missing_field": "api_key"}}, ["split"] * 3),
         ({"status": 400, "body": {"code": 400, "error": "Invalid API key: key"}}, ["hold"] * 3),
