@@ -6,7 +6,7 @@ from typing import Any
 from relay.destinations.posthog.capture import capture, capture_batch, identify, probe, read_answer
 from relay.errors import Problem
 from relay.kit.defaults import path
-from relay.kit.definition import Action, Definition, Field, Preset, Setting
+from relay.kit.definition import Action, Condition, Definition, Field, Preset, Setting, When
 from relay.kit.url import url_problem
 
 TRACK = 'type = "track"'
@@ -16,6 +16,10 @@ def check(settings: Mapping[str, Any]) -> Sequence[Problem]:
     """What the types of the settings cannot show."""
     wrong = url_problem(settings.get("endpoint") or "")
     return [Problem(f"endpoint: {wrong}", None, "write it as https://us.i.posthog.com")] if wrong else []
+
+
+def _is_kind(kind: str) -> When:
+    return When((Condition("event_type", kind),))
 
 
 DEFINITION = Definition(
@@ -47,8 +51,8 @@ DEFINITION = Definition(
                 Field("event_name", "Event name", required=True, default=path("event"), help="Used for the kind track."),
                 Field("distinct_id", "Distinct ID", required=True, default=path("userId")),
                 Field("properties", "Properties", type="object", default=path("properties")),
-                Field("current_url", "Current URL", default=path("context.page.url"), help="Required for the kind page."),
-                Field("screen_name", "Screen name", default=path("name"), help="Required for the kind screen."),
+                Field("current_url", "Current URL", required=_is_kind("page"), default=path("context.page.url"), help="Sent for the kind page."),
+                Field("screen_name", "Screen name", required=_is_kind("screen"), default=path("name"), help="Sent for the kind screen."),
                 Field(
                     "anonymous_event_capture", "Process the person", type="boolean", required=True, default=False,
                     help="Goes out as $process_person_profile: false makes no person profile.",

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from relay.base import jsonio
 from relay.base.secret import reveal
-from relay.errors import DeliveryError, Misconfigured, PayloadError
+from relay.errors import DeliveryError, Misconfigured
 from relay.kit.definition import Delivery
 from relay.kit.post import post_json
 from relay.kit.request import Request, Response
@@ -14,7 +14,8 @@ from relay.kit.request import Request, Response
 Settings = Mapping[str, Any]
 
 NAMES: Final = {"page": "$pageview", "screen": "$screen"}
-REQUIRED: Final = {"page": "current_url", "screen": "screen_name"}
+PLACES: Final = {"page": "current_url", "screen": "screen_name"}
+"""The field that says where, by the kind of event."""
 
 
 def capture(settings: Settings, delivery: Delivery) -> Request:
@@ -67,11 +68,9 @@ def _event(settings: Settings, delivery: Delivery) -> dict[str, Any]:
     fields = delivery.fields
     kind = fields["event_type"]
     properties = dict(fields.get("properties") or {})
-    if kind in REQUIRED:
-        wanted = REQUIRED[kind]
-        if wanted not in fields:
-            raise PayloadError(f'field "{wanted}" is required for the kind {kind} and has no value', field=wanted)
-        properties[f"${wanted}"] = fields[wanted]
+    place = PLACES.get(kind)
+    if place in fields:
+        properties[f"${place}"] = fields[place]
     properties["distinct_id"] = fields["distinct_id"]
     properties["$process_person_profile"] = fields["anonymous_event_capture"]
     properties |= _place(settings, fields)
