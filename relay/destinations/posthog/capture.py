@@ -69,7 +69,7 @@ def _event(settings: Settings, delivery: Delivery) -> dict[str, Any]:
     kind = fields["event_type"]
     properties = dict(fields.get("properties") or {})
     place = PLACES.get(kind)
-    if place in fields:
+    if place is not None and place in fields:
         properties[f"${place}"] = fields[place]
     properties["distinct_id"] = fields["distinct_id"]
     properties["$process_person_profile"] = fields["anonymous_event_capture"]
