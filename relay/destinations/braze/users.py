@@ -14,10 +14,10 @@ _AS_THEY_ARE: Final = (
 )  # fmt: skip
 _TIMES: Final = ("date_of_first_session", "date_of_last_session", "marked_email_as_spam_at")
 _NEVER_CUSTOM: Final = frozenset((
-    "external_id", "user_alias", "email", "braze_id", "time", "products", "properties", "_update_existing_only", "enable_batching", "batch_size",
-    "firstName", "lastName", "avatar",
+    "external_id", "user_alias", "email", "braze_id", "time", "products", "properties", "enable_batching", "batch_size", "firstName", "lastName", "avatar",
+    "gender", "dob", "current_location", *_AS_THEY_ARE, *_TIMES,
 ))  # fmt: skip
-"""Traits that are no custom attributes: other fields hold them, or they mean something else to Braze."""
+"""Traits that are no custom attributes, also when the field of that name has no value: as in Segment, the mapping alone fills Braze's own."""
 _GENDERS: Final[Mapping[str, str]] = {
     "man": "M", "male": "M", "m": "M", "woman": "F", "female": "F", "w": "F", "f": "F", "other": "O", "o": "O",
     "not applicable": "N", "n": "N", "prefer not to say": "P", "p": "P",
