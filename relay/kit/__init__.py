@@ -5,8 +5,8 @@ refused when a workspace is saved, and PayloadError for what an event makes wron
 """
 
 from relay.kit.fields import coerce_fields
-from relay.kit.fql import match_trigger
+from relay.kit.fql import match_filter, match_trigger
 from relay.kit.js import ABSENT
 from relay.kit.mapping import resolve_mapping
 
-__all__ = ["ABSENT", "coerce_fields", "match_trigger", "resolve_mapping"]
+__all__ = ["ABSENT", "coerce_fields", "match_filter", "match_trigger", "resolve_mapping"]

@@ -50,7 +50,7 @@ def compile_path(path: str) -> Resolver:
         return _itself
     if len(keys) == 1:
         (only,) = keys
-        return lambda payload: payload.get(only, ABSENT) if type(payload) is dict else _walk(payload, keys)
+        return lambda payload: payload.get(only, ABSENT) if type(payload) is dict else walk(payload, keys)
     if len(keys) == 2:
         first, second = keys
 
@@ -60,13 +60,14 @@ def compile_path(path: str) -> Resolver:
                 if type(value) is dict:
                     return value.get(second, ABSENT)
                 return value if value is ABSENT else _step(value, second)
-            return _walk(payload, keys)
+            return walk(payload, keys)
 
         return resolve_two
-    return lambda payload: _walk(payload, keys)
+    return lambda payload: walk(payload, keys)
 
 
-def _walk(value: Any, keys: tuple[str, ...]) -> Any:
+def walk(value: Any, keys: tuple[str, ...]) -> Any:
+    """The value below `value`, or ABSENT."""
     for key in keys:
         if type(value) is dict:
             value = value.get(key, ABSENT)

@@ -1,0 +1,231 @@
+"""The dialect of filters (semantics page 3): the whole of FQL, over any field of an event. A missing field is null."""
+
+import difflib
+import re
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from relay.base.event import Event
+from relay.kit.fql_parser import Call, Compare, Form, Group, Items, Level, Literal, Node, Not, Path, fail, parse
+from relay.kit.fql_trigger import Read, Test, all_of, any_of
+from relay.kit.glob import compile_glob
+from relay.kit.js import encode, is_number, number_of, print_number
+
+FORM: Final = Form("filter", loose=True)
+
+
+def compile_text(text: str) -> Test:
+    """The test of a filter; raises ConfigError with position and remedy. The word `all` matches everything."""
+    return (lambda event: True) if text.strip() == "all" else _condition(parse(text, FORM))
+
+
+def _condition(node: Node) -> Test:
+    if isinstance(node, Level):
+        tests = [_condition(part) for part in node.parts]
+        return all_of(tests) if node.keyword == "and" else any_of(tests)
+    if isinstance(node, Group):
+        return _condition(node.inner)
+    if isinstance(node, Not):
+        inner = _condition(node.inner)
+        return lambda event: not inner(event)
+    if isinstance(node, Compare):
+        return _comparison(node)
+    if isinstance(node, Call) and not _function(node).is_test:
+        fail(node.at, f"{node.name} gives a value, which is no condition", f'compare it, as in {node.name}(...) = "text"')
+    if isinstance(node, Items) or (isinstance(node, Literal) and not (node.value is None or isinstance(node.value, bool))):
+        fail(node.at, "a value stands where a condition should", 'write a field first, as in type = "track"')
+    read = _value(node)
+    return lambda event: read(event) is True
+
+
+def _value(node: Node) -> Read:
+    if isinstance(node, Literal):
+        constant = node.value
+        return lambda event: constant
+    if isinstance(node, Path):
+        return _reader(node)
+    if isinstance(node, Items):
+        reads = [_value(item) for item in node.items]
+        return lambda event: [read(event) for read in reads]
+    if isinstance(node, Call):
+        function = _function(node)
+        reads = [_value(argument) for argument in node.arguments]
+        apply = function.apply
+        if len(reads) == 1:
+            (one,) = reads
+            return lambda event: apply(one(event))
+        first, second = reads
+        return lambda event: apply(first(event), second(event))
+    if isinstance(node, Group) and not isinstance(node.inner, Level | Not | Compare):
+        return _value(node.inner)
+    return _condition(node)
+
+
+def _reader(node: Path) -> Read:
+    keys = node.keys
+    for key in keys[1:]:
+        if key.isdigit():
+            fail(node.at, f'"{node.text}" looks into a list, which is not read', 'write "value" in properties.list')
+    if keys == ("type",):
+        return lambda event: event.type or None
+    root, rest = keys[0], keys[1:]
+    if not rest:
+        return lambda event: event.payload.get(root)
+
+    def read(event: Event) -> Any:
+        value = event.payload.get(root)
+        for key in rest:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(key)
+        return value
+
+    return read
+
+
+# --- comparisons -------------------------------------------------------------------------------------------------------------
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Equal in type and value: 1 is neither true nor "1"."""
+    if isinstance(value, bool) or isinstance(other, bool) or value is None or other is None:
+        return value is other
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(_same, value, other))
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(_same(value[key], other[key]) for key in value)
+    return bool(value == other)
+
+
+def _comparison(node: Compare) -> Test:
+    left, right = _value(node.left), _value(node.right)
+    if node.op == "in":
+        return _membership(left, node.right)
+    if node.op in ("=", "!="):
+        wanted = node.right.value if isinstance(node.right, Literal) else None
+        if isinstance(wanted, str):
+            return (lambda event: bool(left(event) == wanted)) if node.op == "=" else (lambda event: bool(left(event) != wanted))
+        return (lambda event: _same(left(event), right(event))) if node.op == "=" else (lambda event: not _same(left(event), right(event)))
+    holds = _ORDERS[node.op]
+
+    def test(event: Event) -> bool:
+        value, other = left(event), right(event)
+        return is_number(value) and is_number(other) and holds(value, other)
+
+    return test
+
+
+_ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "<": lambda value, other: bool(value < other),
+    "<=": lambda value, other: bool(value <= other),
+    ">": lambda value, other: bool(value > other),
+    ">=": lambda value, other: bool(value >= other),
+}
+
+
+def _membership(left: Read, node: Node) -> Test:
+    if isinstance(node, Items) and all(isinstance(item, Literal) and isinstance(item.value, str) for item in node.items):
+        texts = frozenset(item.value for item in node.items if isinstance(item, Literal))
+        return lambda event: isinstance(value := left(event), str) and value in texts
+    if isinstance(node, Literal):
+        fail(node.at, f'"in" looks into a list, found {node.text}', 'write ["a", "b"], or a field that holds a list')
+    right = _value(node)
+
+    def test(event: Event) -> bool:
+        value, items = left(event), right(event)
+        return isinstance(items, list) and any(_same(value, item) for item in items)
+
+    return test
+
+
+# --- functions ---------------------------------------------------------------------------------------------------------------
+
+
+class _Function(NamedTuple):
+    apply: Callable[..., Any]
+    arguments: int = 1
+    is_test: bool = False
+
+
+def _function(node: Call) -> _Function:
+    function = _FUNCTIONS.get(node.name)
+    if function is None:
+        if node.name.lower() in ("and", "or"):
+            fail(node.at, f'"{node.name}" needs a space after it', f'write "{node.name} (..."')
+        near = difflib.get_close_matches(node.name, _FUNCTIONS, n=1, cutoff=0.6)
+        fail(node.at, f'"{node.name}" is no function', f'did you mean "{near[0]}"?' if near else f"functions are {', '.join(_FUNCTIONS)}")
+    if len(node.arguments) != function.arguments:
+        wanted = "two values" if function.arguments == 2 else "one value"
+        fail(node.at, f"{node.name} takes {wanted}, found {len(node.arguments)}")
+    return function
+
+
+def _contains(value: Any, part: Any) -> bool:
+    return isinstance(value, str) and isinstance(part, str) and part in value
+
+
+def _match(value: Any, pattern: Any) -> bool:
+    return isinstance(value, str) and isinstance(pattern, str) and compile_glob(pattern)(value)
+
+
+def _length(value: Any) -> int | None:
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "surrogatepass"))
+    return len(value) if isinstance(value, list) else 0 if value is None else None
+
+
+def _on_text(change: Callable[[str], str]) -> _Function:
+    return _Function(lambda value: change(value) if isinstance(value, str) else None)
+
+
+def _joined(separator: str) -> Callable[[str], str]:
+    """`CStringRef` is `cstring_ref`, `Enabled 2FA` is `enabled_2fa`: a word begins after what is no letter or digit, or where case rises."""
+    return lambda text: re.sub(r"[\W_]+", separator, re.sub(r"([a-z])([A-Z])", r"\1 \2", text)).strip(separator).lower()
+
+
+def _title(text: str) -> str:
+    return re.sub(r"(?<![\w'])[^\W\d_]", lambda match: match[0].upper(), text)
+
+
+def _type_of(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "bool"
+    if isinstance(value, str):
+        return "string"
+    return "number" if is_number(value) else "list" if isinstance(value, list) else "object"
+
+
+def _to_bool(value: Any) -> bool | None:
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value)
+    return bool(value) if isinstance(value, int | float) else None
+
+
+def _to_string(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return print_number(value) if is_number(value) else encode(value)
+
+
+def _to_number(value: Any) -> int | float | None:
+    if isinstance(value, str):
+        return number_of(value) if value.strip() else None
+    return int(value) if isinstance(value, bool) else value if is_number(value) else None
+
+
+_FUNCTIONS: Final[dict[str, _Function]] = {
+    "contains": _Function(_contains, 2, is_test=True),
+    "match": _Function(_match, 2, is_test=True),
+    "length": _Function(_length),
+    "lowercase": _on_text(str.lower),
+    "uppercase": _on_text(str.upper),
+    "snakecase": _on_text(_joined("_")),
+    "kebabcase": _on_text(_joined("-")),
+    "titlecase": _on_text(_title),
+    "typeof": _Function(_type_of),
+    "bool": _Function(_to_bool, is_test=True),
+    "string": _Function(_to_string),
+    "number": _Function(_to_number),
+}
