@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relay.base.event import TYPES, Event
+from relay.base.event import TYPES
 from relay.errors import Problem
-from relay.kit.fql import TRIGGER, Parser, Test, Token
+from relay.kit.fql import possible_types
 from relay.workspace.model import BUILT_IN_SOURCE
 
 if TYPE_CHECKING:
@@ -40,26 +40,3 @@ def unreached(compiled: "Compiled") -> Iterator[Unreached]:
         missing = tuple(kind for kind in TYPES if kind in sent & one.definition.methods and kind not in taken)
         if missing:
             yield Unreached(one.destination.slug, slugs, missing, is_all=not taken & sent & one.definition.methods)
-
-
-def possible_types(trigger: str) -> frozenset[str]:
-    """The types of the calls that may match; conditions on anything but the type count as met. Raises ConfigError."""
-    test = _TypesOnly(trigger, TRIGGER).parse()
-    return frozenset(kind for kind in TYPES if test(Event("", "", kind, "", "", "", 0, {}, b"")))
-
-
-class _TypesOnly(Parser):
-    """Reads a trigger as the pipeline does, but leaves only the conditions on the type in force."""
-
-    def _comparison(self, token: Token) -> Test:
-        test = super()._comparison(token)
-        return test if token.text == "type" else _met
-
-    def _function(self, name: Token, *, negated: bool) -> Test:
-        is_type = self.tokens[self.index + 1].text == "type"
-        test = super()._function(name, negated=negated)
-        return test if is_type else _met
-
-
-def _met(event: Event) -> bool:
-    return True

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from relay.base.event import Event
+from relay.base.event import TYPES, Event
 from relay.errors import ConfigError, PayloadError
 from relay.kit import fql_filter, fql_trigger
 from relay.kit.fql_parser import MAX_CHARS
 from relay.kit.fql_trigger import Test
 from relay.kit.js import kind_of
 
-__all__ = ["Test", "compile_filter", "compile_trigger", "match_filter", "match_trigger"]
+__all__ = ["Test", "compile_filter", "compile_trigger", "match_filter", "match_trigger", "possible_types"]
 
 
 def compile_trigger(text: str) -> Test:
@@ -37,6 +37,12 @@ def match_trigger(trigger: str, event: Mapping[str, Any]) -> bool:
 def match_filter(fql: str, event: Mapping[str, Any]) -> bool:
     """Whether a message matches a filter. Raises ConfigError, or PayloadError when the event is no object."""
     return compile_filter(fql)(_event_of(event))
+
+
+def possible_types(trigger: str) -> frozenset[str]:
+    """The types of the calls that a trigger may match; conditions on anything but the type count as met. Raises ConfigError."""
+    test = _compile(trigger, fql_trigger.types_only, "trigger")
+    return frozenset(kind for kind in TYPES if test(Event("", "", kind, "", "", "", 0, {}, b"")))
 
 
 def _compile(text: Any, compile_text: Callable[[str], Test], name: str) -> Test:

@@ -29,6 +29,27 @@ def compile_text(text: str) -> Test:
     return _condition(parse(text, FORM), grouped=False)
 
 
+def types_only(text: str) -> Test:
+    """The test of a trigger with every condition met that is not on the type; raises ConfigError as `compile_text` does."""
+    compile_text(text)
+    return _on_types(parse(text, FORM))
+
+
+def _on_types(node: Node) -> Test:
+    if isinstance(node, Level):
+        tests = [_on_types(part) for part in node.parts]
+        return all_of(tests) if node.keyword == "and" else any_of(tests)
+    if isinstance(node, Group):
+        return _on_types(node.inner)
+    called = node.inner if isinstance(node, Not) else node
+    field = called.left if isinstance(called, Compare) else called.arguments[0] if isinstance(called, Call) else called
+    return _condition(node, grouped=False) if isinstance(field, Path) and field.text == "type" else _met
+
+
+def _met(event: Event) -> bool:
+    return True
+
+
 def all_of(tests: list[Test]) -> Test:
     if len(tests) == 2:
         first, second = tests

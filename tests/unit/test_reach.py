@@ -7,7 +7,7 @@ import pytest
 
 from relay.base.event import TYPES
 from relay.cli import main
-from relay.cli.reach import possible_types
+from relay.kit.fql import possible_types
 
 SOURCE = '[[source]]\nslug = "web"\nwrite_key = "${IT_KEY}"\n\n'
 TO = '[[destination]]\nslug = "it"\ntype = "{type}"\nsources = ["{source}"]\nsettings = {settings}\n'
