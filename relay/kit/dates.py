@@ -1,5 +1,6 @@
 """Times as JavaScript and LiquidJS read and print them; all in UTC."""
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -56,7 +57,7 @@ def strftime(moment: datetime, pattern: str, offset: Any = None) -> str:
 
 
 def _coded(moment: datetime, code: str, flags: str, minutes: int, width: str | None) -> str | None:
-    if code in "aAbBpuUwWyYHMSdmj":
+    if code in "aAbBhpuUwWyYHMSdmj":
         text = moment.strftime(f"%{code}")
         if code == "Y":
             return str(moment.year)
@@ -66,7 +67,7 @@ def _coded(moment: datetime, code: str, flags: str, minutes: int, width: str | N
         return f"{sign}{size // 60:02d}{':' if ':' in flags else ''}{size % 60:02d}"
     hour = moment.hour % 12 or 12
     ordinal = {1: "st", 2: "nd", 3: "rd"}.get(moment.day % 10, "th") if moment.day not in (11, 12, 13) else "th"
-    seconds = int((moment - timedelta(minutes=minutes)).timestamp())
+    seconds = math.floor((moment - timedelta(minutes=minutes)).timestamp())
     digits = min(int(width or 9), 1_000)
     simple: dict[str, str] = {
         "e": str(moment.day), "k": str(moment.hour), "I": str(hour), "l": str(hour), "L": str(moment.microsecond // 1000),

@@ -98,6 +98,7 @@ class _Environment(Environment):
     output_stream_limit = MAX_TEXT_CHARS
     local_namespace_limit = 8 * MAX_TEXT_CHARS
     string_first_and_last = True
+    string_sequences = True
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         super().setup_tags_and_filters(extra=extra)
@@ -114,6 +115,8 @@ def _environment() -> Environment:
 
 
 def _known(value: Any) -> Any:
+    if isinstance(value, range):
+        return list(value[: MAX_TEXT_CHARS + 1])
     return None if is_undefined(value) else value
 
 

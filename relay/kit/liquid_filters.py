@@ -265,7 +265,7 @@ def _end(index: int) -> Filter:
 
 
 def _size(value: Any) -> int:
-    return len(value) if isinstance(value, str | list | Mapping) else 0
+    return len(value) if isinstance(value, str | list) else 0
 
 
 def _slice(value: Any, begin: Any = 0, length: Any = 1) -> Any:

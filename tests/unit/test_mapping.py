@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from relay.errors import ConfigError, PayloadError
 from relay.kit import ABSENT, resolve_mapping
@@ -118,15 +116,63 @@ def test_fields_that_are_no_object_are_the_events_fault_or_the_mappings() -> Non
         compile_mapping({"@literal": 5})
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
-    )
+@pytest.mark.parametrize(
+    ("mapping", "wanted"),
+    [
+        ({"@path": "$.s.0"}, "h"),
+        ({"@path": "a$.b"}, 1),
+        ({"a": {"@merge": {"direction": "right", "objects": [{"x": 1, "y": 2}, {"x": {"@path": "$.no"}}]}}}, {"a": {"y": 2}}),
+        ({"a": {"@merge": {"direction": "right", "objects": [{"x": 1}, {"@if": {"exists": 1, "then": {"x": {"@path": "no"}}}}]}}}, {"a": {}}),
+        ({"a": {"@arrayPath": ["$.list", {"@arrayPath": ["$.in", {"v": {"@path": "$."}}]}]}}, {"a": [[{"v": 1}, {"v": 2}], None]}),
+        ({"a": {"@replace": {"pattern": "H", "replacement": "$$", "ignorecase": True, "value": {"@path": "s"}}}}, {"a": "$i $t$"}),
+        ({"a": {"@flatten": {"value": {"@path": "$.list"}, "separator": "/"}}}, {"a": {"0/in/0": 1, "0/in/1": 2}}),
+        ({"a": {"@template": "{{{s}}}{{s}} {{list.0.in}}"}}, {"a": "hi hthhi hth 1,2"}),
+        ({"a": {"@json": {"mode": "encode", "value": {"@path": "$.f"}}}}, {"a": "[2,2.5,1e+21]"}),
+        ({"__segment_internal_directive": {"@transform": {"apply": {"n": {"@path": "$.s"}}}}, "m": {"@path": "$.n"}}, {"m": "hi hth"}),
+    ],
 )
-def test_any_event_resolves_without_a_bug(value: Any) -> None:
-    mapping = {
-        "path": {"@path": "$.a.b[0]"},
-        "template": {"@template": "{{a}} {{a.b.c}}"},
-        "if": {"@if": {"blank": {"@path": "$.a"}, "then": {"@path": "a.0"}, "else": {"@path": "a.length"}}},
-    }
-    assert isinstance(compile_mapping(mapping)({"a": value}), dict)
+def test_a_mapping_gives_what_javascript_would(mapping: dict[str, Any], wanted: Any) -> None:
+    event = {"s": "hi hth", "ab": 1, "list": [{"in": [1, 2]}, {}], "f": [2.0, 2.5, 1e21]}
+    assert resolve_mapping(mapping, event) == wanted
+
+
+@pytest.mark.parametrize(
+    ("mapping", "event"),
+    [
+        ({"a": {"@path": {"@path": "$.n"}}}, {"n": 5}),
+        ({"a": {"@arrayPath": ["$.l", {"@transform": {"apply": {}, "mapping": {}}}]}}, {"l": [1]}),
+        ({"a": {"@liquid": "{{ n | append }}"}}, {"n": 5}),
+        ({"a": {"@json": {"mode": "encode", "value": {"@path": "$.n"}}}}, {"n": "\ud800"}),
+    ],
+)
+def test_what_an_event_makes_wrong_is_the_events_fault(mapping: dict[str, Any], event: dict[str, Any]) -> None:
+    with pytest.raises(PayloadError):
+        resolve_mapping(mapping, event)
+
+
+LIQUID = {
+    "{{ p | times: 2 }} {{ p | plus: 0.1 }} {{ 7 | divided_by: 2 }} {{ p | round }} {{ 1.005 | round: 2 }}": "49 24.6 3.5 25 1.01",
+    "{{ b }} {{ n }} {{ l }} {{ o }} {{ big }}": 'true  ab {"x":1} 1e+21',
+    "{{ l | join }}|{{ l | first }}{{ l | last }}|{{ l.size }}|{{ s | size }}": "a b|ab|2|6",
+    "{% assign x = s | upcase %}{{ x }}{% capture y %}<{{ n }}>{% endcapture %}{{ y | escape }}": "HI HTH&lt;&gt;",
+    "{% unless n %}a{% endunless %}{% if l contains 'b' and p >= 24.5 %}b{% elsif b %}c{% endif %}": "ab",
+    "{{ t | date: '%a %-d %b %Y %H:%M:%S.%L %s' }} {{ 0 | date: '%Y' }}": "Sat 10 Jan 2026 08:00:00.250 1768032000 1970",
+    "{{ s | replace: 'h', '-' | split: '-' | json }} {{ o | json }}": '["","i ","t"] {"x":1}',
+    "{{ s | truncate: 4 }} {{ s | truncatewords: 1 }} {{ s | slice: -3, 2 }} {{ s | capitalize }}": "h... hi... ht Hi hth",
+    "{{ 'a b&c/d?é' | url_encode }} {{ 'a+b%20c' | url_decode }} {{ 'Hé Llo!' | slugify: 'latin' }}": "a+b%26c%2Fd%3F%C3%A9 a b c he-llo",
+    "{{ s | sha256 | slice: 0, 8 }} {{ s | base64_encode | base64_decode }} {{ n | default: 'd' }} {{ s | nofilter }}": "89c9c11e hi hth d hi hth",
+}
+
+
+@pytest.mark.parametrize(("text", "wanted"), LIQUID.items())
+def test_liquid_prints_as_the_reference(text: str, wanted: str) -> None:
+    event = {
+        "p": 24.5, "b": True, "n": None, "l": ["a", "b"], "o": {"x": 1.0}, "big": 1e21, "s": "hi hth", "t": "2026-01-10T09:00:00.250+01:00",
+    }  # fmt: skip
+    assert resolve_mapping({"a": {"@liquid": text}}, event) == {"a": wanted}
+
+
+def test_liquid_that_grows_without_bound_is_ended() -> None:
+    text = "{% assign x = s %}" + "{% assign x = x | replace: 'a', x %}" * 25 + "{{ x | size }}"
+    with pytest.raises(PayloadError, match="characters"):
+        resolve_mapping({"a": {"@liquid": text}}, {"s": "aa"})
