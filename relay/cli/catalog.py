@@ -112,10 +112,13 @@ def _help(one: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    """A default in a few characters: a path as a path, anything else as JSON."""
+    """A default in a few characters: a path as a path, one of two as `a or b`, anything else as JSON."""
     if value is None:
         return ""
     if isinstance(value, dict) and list(value) == ["@path"]:
         return str(value["@path"])
+    either = value.get("@if") if isinstance(value, dict) else None
+    if isinstance(either, dict) and either.get("exists") == either.get("then"):
+        return " or ".join(_value(each) for each in (either["then"], either.get("else")) if each is not None)
     text = printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= VALUE_CHARS else text[: VALUE_CHARS - 3] + "..."

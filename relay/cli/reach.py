@@ -24,8 +24,11 @@ class Unreached:
     """Nothing reaches it at all."""
 
     def problem(self) -> Problem:
-        which = "no call" if self.is_all else f"no {', '.join(self.types)} call"
-        message = f'destination "{self.destination}": {which} of {", ".join(self.sources)} reaches it, for no mapping takes one'
+        sources = ", ".join(self.sources)
+        if self.is_all:
+            message = f'destination "{self.destination}": no call of {sources} reaches it, for no mapping takes one'
+        else:
+            message = f'destination "{self.destination}": no mapping takes {", ".join(self.types)} calls of {sources}'
         return Problem(message, None, "add a mapping, or widen a trigger")
 
 

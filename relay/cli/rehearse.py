@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 @click.command("try")
 @click.option("--cases", "file", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A JSON array of cases.")
 @click.option("--definition", "module", help="A definition that is not installed: its package, from the current folder.")
+@click.option("--accept", is_flag=True, help="Write what came out into FILE, as the expectation of each case that has none.")
 @output_options
-def rehearse(file: Path, module: str | None, out: Output) -> int:
+def rehearse(file: Path, module: str | None, accept: bool, out: Output) -> int:
     """Run cases through trigger, mapping and action, and print the requests; compare them with what each case expects.
 
     \b
@@ -29,7 +30,7 @@ def rehearse(file: Path, module: str | None, out: Output) -> int:
     relay try --cases mine.json --json
     relay try --definition relay_acme --cases relay_acme/cases.json
     """
-    from relay.cli.trial import differences, run_case
+    from relay.cli.trial import differences, expectation, run_case
     from relay.destinations import load_catalog
 
     cases, catalog = _read(file), load_catalog()
@@ -43,6 +44,8 @@ def rehearse(file: Path, module: str | None, out: Output) -> int:
         except ConfigError as error:
             result = {"id": case.get("id", ""), "outcome": "rejected", "deliveries": [], "error": error.message}
         results.append(result)
+        if accept and "error" not in result:
+            case.setdefault("expect", expectation(result))
         found = differences(case, result)
         wrong += bool(found)
         if not out.json:
@@ -51,6 +54,8 @@ def rehearse(file: Path, module: str | None, out: Output) -> int:
             out.warn(printable(f"{case.get('id', '')}: {line}"))
     if out.json:
         out.document(results)
+    if accept:
+        file.write_text(json.dumps(cases, indent=1, ensure_ascii=False) + "\n", "utf-8")
     expected = sum("expect" in case for case in cases)
     out.talk(f"{exits.count_of(len(cases), 'case')}, {expected} with an expectation, {wrong} different.")
     return exits.PROBLEMS if wrong else exits.DONE

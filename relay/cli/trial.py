@@ -2,7 +2,8 @@
 
 A case: `{id, destination, settings, subscriptions, event | events, answers?, now?, oauth?, overrides_all?, expect?, brand_paths?, optional_paths?}`.
 `subscriptions` is `"presets"`, `{"actions": [..]}` (each with its default trigger) or a list of `{action, trigger, mapping, overrides}`; `mapping` is
-`"default"` or an object. The result has the shape of `expect`.
+`"default"` or an object. The result has the shape of `expect`, where `results` says in one word how each event ends: delivered, retry, hold, dead
+or split (a batch that is sent again in halves).
 """
 
 import json
@@ -221,28 +222,30 @@ def _json_or_text(text: str) -> Result:
 
 
 def differences(case: Case, result: Result) -> list[str]:
-    """How a result differs from the case's `expect`, one line each; what only we tell (`results`, messages) does not count."""
+    """How a result differs from the case's `expect`, one line each; messages do not count, nor does what the expectation of a delivery leaves out."""
     expect = case.get("expect")
     if expect is None:
         return []
     brand = {tuple(path.strip("/").split("/")) for path in case.get("brand_paths", ())}
     optional = {tuple(path.strip("/").split("/")) for path in case.get("optional_paths", ())}
     found: list[str] = []
+    have = expectation(result)
     for key in ("outcome", "deliveries"):
-        _compare(expect.get(key), _comparable(result.get(key)), (key,), brand, optional, found)
+        _compare(expect.get(key), have[key], (key,), brand, optional, found)
     return found[:MESSAGES_MAX]
 
 
-def _comparable(value: Any) -> Any:
-    """Without what the captures do not have."""
-    if isinstance(value, list):
-        return [_comparable(item) for item in value]
-    if isinstance(value, dict) and "requests" in value:
-        kept = {key: item for key, item in value.items() if key != "results"}
-        if "error" in kept:
-            kept["error"] = {key: item for key, item in kept["error"].items() if key != "message"}
-        return kept
-    return value
+def expectation(result: Result) -> Result:
+    """The `expect` of a case that has this result."""
+    return {"outcome": result["outcome"], "deliveries": [_expected(delivery) for delivery in result["deliveries"]]}
+
+
+def _expected(delivery: Result) -> Result:
+    """Without messages, and of the results their word alone."""
+    kept = dict(delivery)
+    if "error" in kept:
+        kept["error"] = {key: item for key, item in kept["error"].items() if key != "message"}
+    return kept | {"results": [one["result"] for one in kept.pop("results", ())]}
 
 
 def _compare(want: Any, have: Any, path: tuple[str, ...], brand: set[tuple[str, ...]], optional: set[tuple[str, ...]], found: list[str]) -> None:

@@ -26,7 +26,7 @@ PAGES = {
     "destination": "/ui/destinations/analytics",
     "destination_held": "/ui/destinations/crm",
     "catalog": "/ui/catalog",
-    "catalog_one": "/ui/catalog/hubspot",
+    "catalog_one": "/ui/catalog/google-analytics-4",
     "alerts": "/ui/alerts",
     "settings": "/ui/settings",
 }

@@ -25,6 +25,6 @@ DEFINITION = Definition(
         Setting("accessToken", "Access token", required=True, secret=True, help="The token of a private app with the scopes of the actions in use."),
         Setting("portalId", "Hub id", help="Custom behavioural events must carry it in their name."),
     ),
-    actions={one.slug: one for one in (SEND_CUSTOM_BEHAVIORAL_EVENT, UPSERT_CONTACT, UPSERT_COMPANY, CUSTOM_EVENT)},
+    actions={one.slug: one for one in (UPSERT_CONTACT, UPSERT_COMPANY, SEND_CUSTOM_BEHAVIORAL_EVENT, CUSTOM_EVENT)},
     test=test,
 )

@@ -4,7 +4,7 @@ import { count, plural, visible } from "../lib/format.js";
 import { CopyButton, Empty, Kv, Pill, Segmented, Tabs, View } from "../lib/kit.js";
 import { usePoll } from "../lib/poll.js";
 import { setQuery } from "../lib/router.js";
-import { html, Icon } from "../lib/ui.js";
+import { html, Icon, useState } from "../lib/ui.js";
 
 /** @typedef {{name: string, key: string, label: string, type: string, required: boolean, secret: boolean, default: unknown, choices: string[], help: string}} Setting */
 /** @typedef {{name: string, label: string, type: string, required: boolean, multiple: boolean, format: string, choices: string[], default: unknown, help: string, properties?: Field[]}} Field */
@@ -19,10 +19,12 @@ import { html, Icon } from "../lib/ui.js";
 /** @param {Record<string, string>} params */
 export const title = (params) => (params.slug ? `${params.slug} · Catalog` : "Catalog");
 const CALLS = 6;
+/** With more actions than this, their fields are shown when somebody asks for them. */
+const OPEN_ACTIONS = 4;
 const SHOW = [
   { value: "", label: "All" },
   { value: "cloud", label: "Services" },
-  { value: "storage", label: "Storage" },
+  { value: "storage", label: "Sinks" },
 ];
 
 /** @param {{params: Record<string, string>, query: Record<string, string>}} props */
@@ -62,7 +64,7 @@ function List({ all, found }) {
     <thead><tr><th>Definition</th><th>Kind</th><th>Calls</th><th class="wide-only">Actions</th><th class="num">Settings</th></tr></thead>
     <tbody>${found.map((one) => html`<tr key=${one.slug}>
       <td class="lead"><a class="strong name" href=${hrefOf(one.slug)}>${visible(one.name)}</a><div class="small muted">${visible(one.description)}</div></td>
-      <td><${Pill}>${one.mode === "storage" ? "storage" : "service"}</${Pill}><div class="small muted mono">${one.slug}</div></td>
+      <td><${Pill}>${one.mode === "storage" ? "sink" : "service"}</${Pill}><div class="small muted mono">${one.slug}</div></td>
       <td class="small">${calls(one)}</td>
       <td class="small wide-only wrap">${one.actions.map((action) => action.slug).join(", ")}</td>
       <td class="num">${count(one.settings.length)}</td></tr>`)}</tbody></table></div></section>`;
@@ -90,12 +92,12 @@ function Definition({ one, tab }) {
   ];
   const chosen = tabs.find((each) => each.id === tab)?.id ?? "actions";
   const sample = sampleOf(one);
-  return html`<div class="stack gap-4"><div class="page-head"><div class="page-title"><h1>${visible(one.name)}</h1><${Pill}>${one.mode === "storage" ? "storage" : "service"}</${Pill}></div></div>
+  return html`<div class="stack gap-4"><div class="page-head"><div class="page-title"><h1>${visible(one.name)}</h1><${Pill}>${one.mode === "storage" ? "sink" : "service"}</${Pill}></div></div>
     <section class="card"><div class="card-body stack"><p>${visible(one.description)}</p>
       <${Kv} items=${[["Type in a file", html`<code>${one.slug}</code>`], ["Calls", calls(one)], ["Checked by relay check", one.has_test ? "yes, with a harmless call" : "no"]]} />
       <div class="code-box"><pre class="code">${sample}</pre><${CopyButton} text=${sample} label="Copy the example" /></div></div></section>
     <${Tabs} label="Parts of the definition" tabs=${tabs} value=${chosen} onChange=${(/** @type {string} */ id) => setQuery({ tab: id === "actions" ? null : id })}>
-      ${chosen === "settings" ? html`<${Settings} settings=${one.settings} />` : chosen === "presets" ? html`<${Presets} presets=${one.presets} />` : chosen === "readme" ? html`<${Readme} text=${one.readme ?? ""} />` : html`<div class="stack gap-4">${one.actions.map((action) => html`<${Action} key=${action.slug} action=${action} />`)}</div>`}
+      ${chosen === "settings" ? html`<${Settings} settings=${one.settings} />` : chosen === "presets" ? html`<${Presets} presets=${one.presets} />` : chosen === "readme" ? html`<${Readme} text=${one.readme ?? ""} />` : html`<div class="stack gap-4">${one.actions.map((action) => html`<${Action} key=${action.slug} action=${action} isOpen=${one.actions.length <= OPEN_ACTIONS} />`)}</div>`}
     </${Tabs}></div>`;
 }
 
@@ -107,9 +109,10 @@ function sampleOf(one) {
   return ["[[destination]]", `slug = "${one.slug}"`, `type = "${one.slug}"`, 'sources = ["web"]', ...(settings.length ? ["", "[destination.settings]", ...settings] : []), ...mapping].join("\n");
 }
 
-/** @param {{action: Action}} props */
-function Action({ action }) {
-  const { batch } = action;
+/** @param {{action: Action, isOpen: boolean}} props */
+function Action({ action, isOpen }) {
+  const [isShown, setShown] = useState(isOpen);
+  const { batch, fields } = action;
   const facts = [
     ["Default trigger", action.trigger ? html`<code class="trigger">${visible(action.trigger)}</code>` : "none: the mapping gives one"],
     ...(batch ? [["Batches", `up to ${plural(batch.events, "event")}${batch.always ? "" : ", when enable_batching is true"}`]] : []),
@@ -117,7 +120,8 @@ function Action({ action }) {
   ];
   return html`<section class="card"><div class="card-head"><h2 class="name">${visible(action.title)}</h2><span class="muted small mono">${action.slug}</span></div>
     <div class="card-body stack"><p>${visible(action.description)}</p><${Kv} items=${facts} />
-      ${action.fields.length > 0 && html`<div class="table-wrap inset"><table class="table"><thead><tr><th>Field</th><th>Type</th><th>Default</th><th>Meaning</th></tr></thead><tbody>${action.fields.map((field) => html`<${FieldRow} key=${field.name} field=${field} />`)}</tbody></table></div>`}</div></section>`;
+      ${fields.length > 0 && html`<div><button type="button" class="btn small" aria-expanded=${isShown} onClick=${() => setShown(!isShown)}><${Icon} name=${isShown ? "down" : "right"} size=${12} />${plural(fields.length, "field")}</button></div>`}
+      ${isShown && fields.length > 0 && html`<div class="table-wrap inset"><table class="table"><thead><tr><th>Field</th><th>Type</th><th>Default</th><th>Meaning</th></tr></thead><tbody>${fields.map((field) => html`<${FieldRow} key=${field.name} field=${field} />`)}</tbody></table></div>`}</div></section>`;
 }
 
 /** @param {{field: Field, inside?: string}} props */
@@ -133,10 +137,14 @@ function meaningOf(one) {
   return `${one.help || one.label}${one.choices.length ? ` One of ${one.choices.join(", ")}.` : ""}`;
 }
 
-/** A path as a path, anything else as JSON. @param {unknown} value */
+/** A path as a path, one of two as `a or b`, anything else as JSON. @param {unknown} value @returns {string} */
 function valueOf(value) {
   if (value === null || value === undefined) return "";
-  if (typeof value === "object" && "@path" in value && Object.keys(value).length === 1) return String(value["@path"]);
+  if (typeof value === "object" && Object.keys(value).length === 1) {
+    const { "@path": at, "@if": either } = /** @type {any} */ (value);
+    if (typeof at === "string") return at;
+    if (either?.exists && JSON.stringify(either.exists) === JSON.stringify(either.then)) return [either.then, either.else].filter(Boolean).map(valueOf).join(" or ");
+  }
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
