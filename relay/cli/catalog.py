@@ -108,7 +108,8 @@ def _field(field: dict[str, Any]) -> list[str]:
 def _help(one: dict[str, Any]) -> str:
     choices = f"One of {', '.join(one['choices'])}. " if one["choices"] else ""
     text: str = one["help"] or one["label"]
-    return choices + text
+    when = f" Required when {one['required_when']}." if one.get("required_when") else ""
+    return choices + text + when
 
 
 def _value(value: Any) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 from relay.base.event import TYPES
 from relay.errors import RequestError
-from relay.kit.definition import Action, Catalog, Definition, Field, Preset, Setting
+from relay.kit.definition import Action, Catalog, Definition, Field, Preset, Setting, When
+from relay.kit.js import ABSENT
 from relay.workspace.options import snake_case
 
 
@@ -82,7 +83,8 @@ def _field(field: Field) -> dict[str, Any]:
         "name": field.name,
         "label": field.label,
         "type": field.type,
-        "required": field.required,
+        "required": field.required is True,
+        "required_when": _when(field.required),
         "multiple": field.multiple,
         "format": field.format,
         "choices": list(field.choices),
@@ -90,6 +92,16 @@ def _field(field: Field) -> dict[str, Any]:
         "help": field.help,
     }
     return told | ({"properties": [_field(one) for one in field.properties]} if field.properties else {})
+
+
+def _when(required: bool | When) -> str:
+    """The conditions under which a field is required, for people; empty: there are none."""
+    if isinstance(required, bool):
+        return ""
+    joined = " and " if required.match == "all" else " or "
+    return joined.join(
+        f"{one.field} {'is not' if one.is_not else 'is'} {'empty' if one.value is ABSENT else one.value}" for one in required.conditions
+    )
 
 
 def _preset(preset: Preset) -> dict[str, Any]:

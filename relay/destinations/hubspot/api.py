@@ -7,7 +7,7 @@ from urllib.parse import quote
 from relay.base import jsonio
 from relay.base.secret import reveal
 from relay.errors import Misconfigured
-from relay.kit.mapping import print_as_js
+from relay.kit.js import print_as_js
 from relay.kit.post import json_text, post_json
 from relay.kit.request import Request, Response
 

@@ -8,7 +8,7 @@ from relay.destinations.hubspot.api import CONFLICT, NOT_FOUND, call, data_of, f
 from relay.destinations.hubspot.fields import first_of, path
 from relay.errors import PayloadError, Permanent, Retryable
 from relay.kit.definition import Action, Delivery, Field
-from relay.kit.mapping import print_as_js
+from relay.kit.js import print_as_js
 from relay.kit.post import json_text
 from relay.kit.request import Response
 from relay.kit.steps import Steps

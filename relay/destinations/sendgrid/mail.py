@@ -7,7 +7,7 @@ from typing import Any, Final
 from relay.destinations.sendgrid.api import call, read_answer
 from relay.errors import PayloadError
 from relay.kit.definition import Action, Delivery, Field
-from relay.kit.mapping import print_as_js
+from relay.kit.js import print_as_js
 from relay.kit.moment import unix_ms
 from relay.kit.request import Request
 

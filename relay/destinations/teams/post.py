@@ -8,7 +8,7 @@ from relay.base.secret import reveal
 from relay.errors import DeliveryError, Misconfigured, PayloadError, Permanent, Retryable
 from relay.kit.alert_card import Card, card_of
 from relay.kit.definition import Delivery
-from relay.kit.mapping import print_as_js
+from relay.kit.js import print_as_js
 from relay.kit.post import post_json
 from relay.kit.request import Request, Response
 from relay.kit.url import url_problem

@@ -7,7 +7,7 @@ import { setQuery } from "../lib/router.js";
 import { html, Icon, useState } from "../lib/ui.js";
 
 /** @typedef {{name: string, key: string, label: string, type: string, required: boolean, secret: boolean, default: unknown, choices: string[], help: string}} Setting */
-/** @typedef {{name: string, label: string, type: string, required: boolean, multiple: boolean, format: string, choices: string[], default: unknown, help: string, properties?: Field[]}} Field */
+/** @typedef {{name: string, label: string, type: string, required: boolean, required_when: string, multiple: boolean, format: string, choices: string[], default: unknown, help: string, properties?: Field[]}} Field */
 /** @typedef {{events: number, bytes: number, keys: string[], always: boolean}} Batch */
 /** @typedef {{slug: string, title: string, description: string, trigger: string, batch: Batch | null, is_repeatable: boolean, fields: Field[]}} Action */
 /** @typedef {{name: string, action: string, trigger: string, mapping: Record<string, unknown>, automatic: boolean}} Preset */
@@ -132,9 +132,9 @@ function FieldRow({ field, inside = "" }) {
     ${(field.properties ?? []).map((each) => html`<${FieldRow} key=${each.name} field=${each} inside=${`${inside}${field.name}.`} />`)}`;
 }
 
-/** @param {{label: string, help: string, choices: string[]}} one */
+/** @param {{label: string, help: string, choices: string[], required_when?: string}} one */
 function meaningOf(one) {
-  return `${one.help || one.label}${one.choices.length ? ` One of ${one.choices.join(", ")}.` : ""}`;
+  return `${one.help || one.label}${one.choices.length ? ` One of ${one.choices.join(", ")}.` : ""}${one.required_when ? ` Required when ${one.required_when}.` : ""}`;
 }
 
 /** A path as a path, one of two as `a or b`, anything else as JSON. @param {unknown} value @returns {string} */
