@@ -81,7 +81,10 @@ def compile_workspace(workspace: Workspace, catalog: Catalog) -> Compiled:
             if not subscription.enabled:
                 continue
             try:
-                subscriptions.append(_compile_subscription(subscription, definition.actions[subscription.action]))
+                action = definition.actions[subscription.action]
+                if definition.adapt is not None:
+                    action = definition.adapt(action, destination.settings)
+                subscriptions.append(_compile_subscription(subscription, action))
             except ConfigError as error:
                 problems += [
                     Problem(f'destination "{destination.slug}": mapping "{subscription.name}": {problem.message}', destination.place, problem.remedy)
