@@ -76,6 +76,11 @@ class Desk:
     def _most(self) -> int:
         return HELD_WINDOW if self.gate.is_shut else self.window
 
+    @property
+    def is_stuck(self) -> bool:
+        """Nothing more can be scanned before something is settled: batches must not wait for more."""
+        return self.room <= 0 or any(stream.is_far for stream in self.board.streams.values())
+
     def follow(self, consumer: Consumer) -> Stream:
         """Put a consumer's stream and its rows on the board."""
         careful = self.means.alone is not None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 
 from relay.delivery.attempt import attempt, attempt_sink
+from relay.delivery.batches import Batch
 from relay.delivery.carefully import carefully
 from relay.delivery.crashes import hand
 from relay.delivery.decisions import Decisions
@@ -41,7 +42,7 @@ class Flights:
         if sum(stream.unsaved for stream in board.streams.values()) >= UNSAVED_MAX:
             return
         while gate.slots(clock.now(), len(self._aloft)) > 0 and desk.pace.delay_s(clock.monotonic()) <= 0:
-            if desk.batches.waiting and (batch := desk.batches.take(clock.monotonic())):
+            if desk.batches.waiting and (batch := desk.batches.take(clock.monotonic()) or self._take_early()):
                 if members := [member for member in batch.members if not self._is_lost(member[0])]:
                     self._fly(members)
                 continue
@@ -53,6 +54,11 @@ class Flights:
                 self._spawn(self._guarded([item], partial(self._decisions.load, item)), [])
             else:
                 self._start(item, item.units)
+
+    def _take_early(self) -> Batch[Item | None] | None:
+        """A batch before its time, when nothing else can bring the destination on."""
+        desk = self._desk
+        return desk.batches.take(float("inf")) if not self._aloft and desk.is_stuck else None
 
     def _is_lost(self, item: Item | None) -> bool:
         """Whether an item expired while it waited in a batch."""

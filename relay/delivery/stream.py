@@ -54,8 +54,13 @@ class Stream:
 
     @property
     def may_scan(self) -> bool:
-        full = self.unsaved >= UNSAVED_MAX or self.scanned - self.mirror.pos >= WINDOW
+        full = self.unsaved >= UNSAVED_MAX or self.is_far
         return not full and (self.end is None or self.scanned < self.end)
+
+    @property
+    def is_far(self) -> bool:
+        """The scan is as far above what is settled as it may be."""
+        return self.scanned - self.mirror.pos >= WINDOW
 
     @property
     def is_over(self) -> bool:

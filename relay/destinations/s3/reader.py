@@ -67,7 +67,7 @@ class ObjectArchive:
                 continue
             by_hour: dict[int, list[_Found]] = {}
             for slug, source_id in slugs.items():
-                async for key, size in self._store.list(f"source={slug}/{day}/"):
+                async for key, size in self._store.keys(f"source={slug}/{day}/"):
                     folder, _, name = key.rpartition("/")
                     place = place_of(folder)
                     if place and place[1] in hours and seqs_named(name):

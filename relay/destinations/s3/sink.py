@@ -7,7 +7,8 @@ seqs overlap are looked at, and what they hold is left out.
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -34,10 +35,7 @@ class ObjectSink:
         self._store = store
         self._codec = codec
         self._slug_of = context.source_slugs
-        self._known: dict[str, set[int]] = {}
-        """Folders that were looked at: seqs written by an earlier run that may come again."""
-        self._looked: dict[str, int] = {}
-        """Per source: how many events have come since the start, up to the number that may be repeated."""
+        self._watches: dict[str, _Watch] = {}
         self._may_look = True
 
     async def write(self, events: Sequence[tuple[int, Event]]) -> list[DeliveryError | None]:
@@ -66,41 +64,54 @@ class ObjectSink:
         await self._store.close()
 
     async def _put(self, slug: str, folder: str, events: Sequence[Numbered]) -> None:
-        repeated = await self._look_back(slug, folder, events)
+        watch = self._watches.setdefault(slug, _Watch())
+        repeated = await self._repeated(watch, folder, {seq for seq, _ in events})
         fresh = sorted((seq, line_of(event)) for seq, event in events if seq not in repeated)
         if fresh:
             seqs = [seq for seq, _ in fresh]
             lines = b"\n".join(line for _, line in fresh) + b"\n"
-            name = f"{seqs[0]}-{seqs[-1]}.{len(seqs)}-{zlib.crc32(lines):08x}{self._codec.ending}"
-            await self._store.put(f"{folder}/{name}", await asyncio.to_thread(self._codec.pack, lines, seqs))
-        repeated.difference_update(seq for seq, _ in events)
-        self._looked[slug] = min(REPEATED_EVENTS, self._looked.get(slug, 0) + len(events))
+            key = f"{folder}/{seqs[0]}-{seqs[-1]}.{len(seqs)}-{zlib.crc32(lines):08x}{self._codec.ending}"
+            await self._store.put(key, await asyncio.to_thread(self._codec.pack, lines, seqs))
+        watch.note(seq for seq, _ in events)
 
-    async def _look_back(self, slug: str, folder: str, events: Sequence[Numbered]) -> set[int]:
-        """Seqs among these events that an earlier run has written."""
-        if self._looked.get(slug, 0) >= REPEATED_EVENTS or not self._may_look:
-            self._known.clear()
+    async def _repeated(self, watch: "_Watch", folder: str, seqs: set[int]) -> set[int]:
+        """Which of these an earlier run has written. What came in this run already (now as a replay) is to be written again."""
+        seqs = seqs - watch.come
+        if watch.is_over or not self._may_look or not seqs:
             return set()
-        if folder not in self._known:
-            # What this run writes later is not in it: a replay is to be written again.
-            try:
-                self._known[folder] = await self._written(folder, events)
-            except Misconfigured as error:
-                if error.status != 403:
-                    raise
-                self._may_look = False
-                log.warning("s3.cannot_look_back", reason=error.message)
-                return set()
-        return self._known[folder]
+        try:
+            return seqs & await self._written(folder, sorted(seqs))
+        except Misconfigured as error:
+            if error.status != 403:
+                raise
+            self._may_look = False
+            log.warning("s3.cannot_look_back", reason=error.message)
+            return set()
 
-    async def _written(self, folder: str, events: Sequence[Numbered]) -> set[int]:
-        low, high = min(seq for seq, _ in events), min(seq for seq, _ in events) + REPEATED_EVENTS + max(len(events), 1)
+    async def _written(self, folder: str, seqs: Sequence[int]) -> set[int]:
+        """What the objects of a folder hold whose range covers one of these seqs, which are sorted."""
         written: set[int] = set()
-        async for key, _ in self._store.list(f"{folder}/"):
-            named = seqs_named(key.rpartition("/")[2])
-            if named and named[0] <= high and named[1] >= low:
+        async for key, _ in self._store.keys(f"{folder}/"):
+            name = key.rpartition("/")[2]
+            first, last = seqs_named(name) or (1, 0)
+            if bisect_left(seqs, first) < bisect_right(seqs, last):
                 try:
-                    written.update(seq for seq, _ in lines_of(await self._store.get(key), key.rpartition("/")[2]))
+                    written.update(seq for seq, _ in lines_of(await self._store.get(key), name))
                 except ValueError:
                     log.warning("s3.damaged_object", key=key)
         return written
+
+
+class _Watch:
+    """The first events of a source after a start: those that may have been written before."""
+
+    def __init__(self) -> None:
+        self.come: set[int] = set()
+        self.is_over = False
+
+    def note(self, seqs: Iterable[int]) -> None:
+        if not self.is_over:
+            self.come.update(seqs)
+        if len(self.come) >= REPEATED_EVENTS:
+            self.is_over = True
+            self.come.clear()

@@ -56,10 +56,12 @@ class Store:
                 async with answer["Body"] as body:
                     data: bytes = await body.read()
                     return data
-        except (ClientError, BotoCoreError, OSError, TimeoutError) as error:
+        except DeliveryError:
+            raise
+        except Exception as error:  # fence: whatever the library stumbles over, no event is given up for it
             raise meaning_of(error) from error
 
-    async def list(self, prefix: str) -> AsyncIterator[tuple[str, int]]:
+    async def keys(self, prefix: str) -> AsyncIterator[tuple[str, int]]:
         """Keys that begin so, in their order, and their sizes."""
         token: dict[str, str] = {}
         while True:
@@ -93,7 +95,9 @@ class Store:
                 client = await self._open()
                 answer: dict[str, Any] = await getattr(client, operation)(Bucket=self._settings["bucket"], **arguments)
                 return answer
-        except (ClientError, BotoCoreError, OSError, TimeoutError) as error:
+        except DeliveryError:
+            raise
+        except Exception as error:  # fence: whatever the library stumbles over, no event is given up for it
             raise meaning_of(error) from error
 
     async def _open(self) -> Any:
@@ -141,6 +145,10 @@ def meaning_of(error: Exception) -> DeliveryError:
         return Retryable("the store did not answer in time", code="ETIMEDOUT")
     if isinstance(error, HTTPClientError | OSError):
         return Retryable(f"the store cannot be reached: {str(error)[:SAMPLE_CHARS]}", code="ECONNRESET")
+    if isinstance(error, RecursionError):  # the library follows a redirect to itself
+        return Misconfigured("the store sends relay to another region, again and again; check region and endpoint_url")
+    if not isinstance(error, BotoCoreError):
+        return Retryable(f"the store gave a strange answer: {type(error).__name__}: {str(error)[:SAMPLE_CHARS]}", code="EPROTO")
     return Misconfigured(f"the store cannot be used with these settings: {str(error)[:SAMPLE_CHARS]}")
 
 
