@@ -9,6 +9,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from relay.base import jsonio
@@ -93,6 +94,13 @@ class Tap:
         self._held_bytes = 0
         self._lowest = 1
         self._viewers: list[Viewer] = []
+        self._followers: list[Viewer] = []
+        """Viewers to whose filters a row may come to belong when it changes."""
+        self._resting: set[Viewer] = set()
+        self.changes = 0
+        """Patches so far."""
+        self._changed: deque[Entry] = deque(maxlen=ring_rows)
+        """The rows of the last ones."""
 
     def start(self) -> None:
         """A new epoch with an empty ring; room is left below for older rows (`fill`)."""
@@ -108,6 +116,7 @@ class Tap:
         self._ring.clear()
         self._by_id.clear()
         self._bodies.clear()
+        self._changed.clear()
         self._held_bytes = 0
 
     def __len__(self) -> int:
@@ -186,8 +195,25 @@ class Tap:
         if entry is None:
             return
         entry.change(to, self.seq)
-        for viewer in self._viewers:
+        self.changes += 1
+        self._changed.append(entry)
+        for viewer in self._followers:
             viewer.hear(entry)
+        if self._resting:
+            for viewer in self._resting:
+                viewer.stir()
+            self._resting.clear()
+
+    def changed_since(self, number: int) -> Iterable[Entry]:
+        """Rows that were patched after change `number`; all of the ring when that is too long ago."""
+        missed = self.changes - number
+        if missed > len(self._changed):
+            return list(self._ring)
+        return islice(reversed(self._changed), missed)
+
+    def rest(self, viewer: "Viewer") -> None:
+        """Wake the viewer at the next patch; one that is awake need not hear of each."""
+        self._resting.add(viewer)
 
     # viewers
 
@@ -195,6 +221,8 @@ class Tap:
         """Attach a viewer; it sends nothing before its `scan` has ended."""
         viewer = Viewer(self, wanted, patches=patches, wake=wake or (lambda: None))
         self._viewers.append(viewer)
+        if wanted.follows_state:
+            self._followers.append(viewer)
         self._counters.set("relay_live_viewers", len(self._viewers))
         return viewer
 
@@ -202,6 +230,9 @@ class Tap:
         """Detach a viewer; twice is harmless."""
         if viewer in self._viewers:
             self._viewers.remove(viewer)
+            self._resting.discard(viewer)
+            if viewer in self._followers:
+                self._followers.remove(viewer)
             self._counters.set("relay_live_viewers", len(self._viewers))
 
     def dropped(self, code: str, count: int) -> None:
@@ -236,6 +267,7 @@ class Viewer:
         self._paused_rows: deque[Entry] = deque(maxlen=tap.ring_rows)
         self._unacked: deque[int] = deque()
         self._touched: dict[int, Entry] = {}
+        self._heard = tap.changes
         self._known: dict[int, bool] = {}
         """Rows that were sent: True. Where an older row may come to match, also those that were queued or dropped: False."""
         self._allowance, self._allowed_s = 2.0 * tap.max_rate, tap.now_s()
@@ -250,14 +282,13 @@ class Viewer:
             self._take_in(wanted)
 
     def hear(self, entry: Entry) -> None:
-        """A row of the ring changed."""
-        sent = self._known.get(entry.seq)
-        if sent:
-            if self._patches:
-                self._touched[entry.seq] = entry
-                self._wake()
-        elif sent is None and self._wanted.follows_state and entry.seq <= self._tap.seq and self._wanted.matches(entry.row, entry.material):
+        """A row of the ring changed; it may match from now on."""
+        if self._known.get(entry.seq) is None and entry.seq <= self._tap.seq and self._wanted.matches(entry.row, entry.material):
             self._take_in([entry])
+
+    def stir(self) -> None:
+        """A row changed that this viewer may have."""
+        self._wake()
 
     def _take_in(self, wanted: list[Entry]) -> None:
         if self._wanted.follows_state:
@@ -348,6 +379,14 @@ class Viewer:
         """Whether something waits that may go now."""
         return self.open and bool(self._first or self._queue or self._touched or self._lags)
 
+    def _gather(self) -> None:
+        """Which of the rows that were sent have changed since the last look."""
+        if self._patches and self._heard != self._tap.changes:
+            known = self._known
+            self._touched.update({entry.seq: entry for entry in self._tap.changed_since(self._heard) if known.get(entry.seq)})
+        self._heard = self._tap.changes
+        self._tap.rest(self)
+
     @property
     def _lags(self) -> bool:
         return self._tap.seq - self.mark > self._tap.ring_rows // 4 and not self._queue
@@ -374,8 +413,9 @@ class Viewer:
 
     def take_patches(self) -> list[Entry]:
         """Rows that were sent before and have changed since, at most one frame of them; costs no credit, but waits for one."""
-        if not self.open or not self._touched:
+        if not self.open:
             return []
+        self._gather()
         return [self._touched.pop(seq) for seq in list(self._touched)[:FRAME_ROWS]]
 
     def ack(self, seq: int) -> None:
