@@ -32,7 +32,7 @@ def device_of(agent: str) -> tuple[tuple[str, str], ...]:
     if system is None and (device is None or device.brand == "Spider"):
         return ()
     os_name = SYSTEMS.get(system.family, system.family) if system is not None else browser.family if browser is not None else None
-    model = MODELS.get(device.model or "", device.model) if device is not None else None
+    model = _model(device.model, agent) if device is not None else None
     told: dict[str, Any] = {
         "os_name": os_name,
         "os_version": browser.major if browser is not None else None,
@@ -41,6 +41,13 @@ def device_of(agent: str) -> tuple[tuple[str, str], ...]:
         "device_type": _type(agent),
     }
     return tuple((name, value) for name, value in told.items() if value)
+
+
+def _model(model: str | None, agent: str) -> str | None:
+    model = MODELS.get(model or "", model)
+    if model is None:
+        return None
+    return f"moto {model}" if f"moto {model}" in agent else model.removeprefix("ONEPLUS ")
 
 
 def _vendor(brand: str | None, model: str | None) -> str | None:

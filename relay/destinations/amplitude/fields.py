@@ -12,7 +12,7 @@ CAMPAIGN: Final = {
 ALWAYS: Final = {"referrer": "context.page.referrer"} | CAMPAIGN
 ONCE: Final = {f"initial_{name}": where for name, where in ALWAYS.items()}
 HINTS: Final = ("model", "platformVersion")
-PRODUCT: Final = {"price": "number", "quantity": "integer", "revenue": "number", "productId": "string", "revenueType": "string"}
+PRODUCT: Final = {"price": "number", "revenue": "number", "quantity": "integer", "productId": "string", "revenueType": "string"}
 
 
 def _texts(*names: str) -> tuple[Field, ...]:
