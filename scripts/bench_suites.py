@@ -171,6 +171,21 @@ def live(bench: Bench) -> Bases:
     return {f"{count}_viewers": "0_viewers" for count in VIEWERS}
 
 
+MAPPED = ("webhook", "google-analytics-4", "mixpanel")
+
+
+def mapping(bench: Bench) -> Bases:
+    """Events through trigger, mapping and action, with no network: the cases of three destinations with all their actions."""
+    helpers = {slug: bench.start("bench_mapping", "mapping", slug=slug) for slug in MAPPED}
+    for number in range(bench.repeats + 1):
+        for slug, helper in helpers.items():
+            told = helper.ask(str(bench.seconds if number else 0.2))
+            if number:
+                more = {"requests_per_event": told["requests"] / told["events"]}
+                bench.add(slug, Sample(told["events"] / told["seconds"], told["cpu_s"] * 1e6 / told["events"], more))
+    return {}
+
+
 SUITES: dict[str, Callable[[Bench], Bases]] = {
     "ceiling": ceiling,
     "ingest": ingest,
@@ -180,6 +195,7 @@ SUITES: dict[str, Callable[[Bench], Bases]] = {
     "isolation": isolation,
     "backlog": backlog,
     "live": live,
+    "mapping": mapping,
 }
 
 
