@@ -23,12 +23,9 @@ OTHERWISE = {
 """Captured cases that relay answers otherwise, on purpose, with the reason."""
 
 
-PENDING = frozenset(("webhook-d03",))
-
-
 def cases(files: list[Path]) -> list[Any]:
     found = [case for file in files for case in json.loads(file.read_text())]
-    return [pytest.param(case, id=str(case["id"])) for case in found if case["destination"] in CATALOG and case["id"] not in PENDING]
+    return [pytest.param(case, id=str(case["id"])) for case in found if case["destination"] in CATALOG]
 
 
 @pytest.mark.parametrize("case", cases(CAPTURES))

@@ -43,19 +43,26 @@ def upsert_contacts(settings: Mapping[str, Any], deliveries: Sequence[Delivery])
         response = yield call(settings, "POST", f"{CONTACTS}/batch/create", {"inputs": [{"properties": wanted[email]} for email in missing]})
         if not _all_taken(response):
             return
-    if not known:
+    if known and not (yield from _update(settings, {known[email]: wanted[email] for email in wanted if email in known})):
         return
-    inputs = [{"id": known[email], "properties": _without_email(wanted[email])} for email in wanted if email in known]
+    if len(known) + len(missing) < len(wanted):
+        raise Retryable("HubSpot's answer leaves out contacts that were asked for", status=response.status)
+
+
+def _update(settings: Mapping[str, Any], wanted: Mapping[str, Mapping[str, Any]]) -> Steps[bool]:
+    """Update contacts by id, and set again each lifecycle stage that HubSpot held back; False: the last answer decides."""
+    inputs = [{"id": contact, "properties": _without_email(properties)} for contact, properties in wanted.items()]
     response = yield call(settings, "POST", f"{CONTACTS}/batch/update", {"inputs": inputs})
     if not _all_taken(response):
-        return
-    stages = {known[email]: wanted[email].get("lifecyclestage") for email in wanted if email in known}
+        return False
+    stages = {contact: properties.get("lifecyclestage") for contact, properties in wanted.items()}
     held = [(contact, stages[contact]) for contact, stage in _stages_now(response) if stages.get(contact) and stages[contact] != stage]
-    for wanted_stage in (False, True) if held else ():
-        again = [{"id": contact, "properties": {"lifecyclestage": stage if wanted_stage else ""}} for contact, stage in held]
+    for is_second in (False, True) if held else ():
+        again = [{"id": contact, "properties": {"lifecyclestage": stage if is_second else ""}} for contact, stage in held]
         response = yield call(settings, "POST", f"{CONTACTS}/batch/update", {"inputs": again})
         if not _all_taken(response):
-            return
+            return False
+    return True
 
 
 def _properties(fields: Mapping[str, Any]) -> dict[str, Any]:
