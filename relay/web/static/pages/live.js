@@ -188,7 +188,7 @@ function Nothing({ q }) {
   if (!q) {
     return html`<${Empty} icon="live" title="Waiting for the first event">
       <p>Send one from an app, or try it from a terminal:</p>
-      <pre class="code">relay send --type track --event "Hello relay" --user-id u1</pre>
+      <pre class="code">relay send track --event "Hello relay" --user u1</pre>
     </${Empty}>`;
   }
   return html`<${Empty} icon="search" title="No event matches this filter">
