@@ -357,6 +357,9 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 _WORD = re.compile(r"[A-Za-z]+")
+_DIGITS = re.compile(r"\d+")
+_LOOSE_ISO = re.compile(r"\d{4}[-/]?\d{0,2}[-/]?\d{0,2}[Tt\s]*\d{0,2}:?\d{0,2}:?\d{0,2}[.:]?\d*", re.ASCII)
+_TIME = re.compile(r"\d{1,2}:\d{1,2}(?::\d{1,2}(?:[.,:]\d+)?)?|[+-]\d{2}:?\d{2}$")
 _DATE_WORDS = re.compile(r"(?i)(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*|am|pm|t|z|ut|utc|gmt|[ecmp][sd]t")
 
 
@@ -367,7 +370,10 @@ def _datetime(value: Any) -> Any:
         return value
     if isinstance(value, str):
         text = re.sub(r"\([^)]*\)", "", value)
-        if any(letter.isdigit() for letter in text) and all(_DATE_WORDS.fullmatch(word) for word in _WORD.findall(text)):
+        if _LOOSE_ISO.fullmatch(value):
+            return value
+        # A year, a month and a day at most, beside the time and its zone: an address such as 10.0.0.1 is no date.
+        if 1 <= len(_DIGITS.findall(_TIME.sub("", text))) <= 3 and all(_DATE_WORDS.fullmatch(word) for word in _WORD.findall(text)):
             return value
     raise _Unfit(f"must be a date, got {kind_of(value)}{' that is none' if isinstance(value, str) else ''}")
 

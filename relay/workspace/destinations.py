@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from relay.config.reading import TableReader, nearest
 from relay.config.table import SPECS, DeliverySettings
@@ -197,14 +197,18 @@ def _action(reader: TableReader, definition: Definition) -> Action | None:
     return None
 
 
+SEGMENTS_OWN: Final = "__segment_internal_"
+"""Keys that Segment's own mappings hold beside the fields: taken, so that they load unchanged."""
+
+
 def _check_fields(reader: TableReader, action: Action, fields: Mapping[str, Any], warnings: list[Problem]) -> None:
     known = {field.name for field in action.fields} | set(BATCH_FIELDS if action.perform_batch else ())
     for key in fields:
-        if key not in known:
+        if key not in known and not key.startswith(SEGMENTS_OWN):
             place = reader.tree.place(child(reader.at("fields"), key))
             reader.problems.append(Problem(f"{reader.label}: action '{action.slug}' has no field '{key}'", place, nearest(key, known)))
     for field in action.fields:
-        if field.required and field.default is None and field.name not in fields:
+        if field.required is True and field.default is None and field.name not in fields:
             message = f"{reader.label}: the required field '{field.name}' is left out and has no default, so no event will fit"
             warnings.append(Problem(message, reader.tree.place(reader.at()), "add it to fields"))
 

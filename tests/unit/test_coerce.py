@@ -116,7 +116,8 @@ def test_a_value_becomes_what_the_field_wants(kind: str, given: Any, wanted: Any
 
 
 @pytest.mark.parametrize(
-    ("kind", "given"), [("boolean", 2), ("number", "1e999"), ("number", {}), ("integer", "2.5"), ("datetime", True), ("string", {})]
+    ("kind", "given"),
+    [("boolean", 2), ("number", "1e999"), ("number", {}), ("integer", "2.5"), ("datetime", True), ("datetime", "10.0.0.1"), ("string", {})],
 )
 def test_a_value_that_does_not_fit_is_refused(kind: str, given: Any) -> None:
     with pytest.raises(PayloadError):
