@@ -1,4 +1,4 @@
-"""What the answers of HubSpot, Intercom, SendGrid, Twilio, Discord and Teams mean beyond their status."""
+"""What the answers of HubSpot, Intercom, SendGrid, Twilio, Discord, Teams and Slack mean beyond their status."""
 
 import json
 from pathlib import Path
@@ -88,6 +88,8 @@ SLOW = answer(207, {"errors": [{"category": "RATE_LIMITS", "message": "slow down
         ("teams-message", [answer(200, "Webhook message delivery failed with error: HTTP error 413")], ("dead", "413")),
         ("teams-message", [answer(200, "Summary or Text is required: error")], ("dead", "BAD_REQUEST")),
         ("teams-message", [answer(404)], ("hold", "gone")),
+        ("slack-d01", [answer(404, "no_service")], ("hold", "gone")),
+        ("slack-d01", [answer(404, "channel_not_found")], ("dead", "404")),
     ],
 )  # fmt: skip
 async def test_an_answer_and_what_follows(name: str, answers: list[dict[str, Any]], expected: tuple[str, str]) -> None:

@@ -78,6 +78,22 @@ def test_outside_it_is_found_once_it_is_installed(package: Path, tmp_path: Path)
     assert one["readme"].startswith("# Acme\n")
 
 
+def test_what_came_out_can_be_accepted_as_the_expectation(package: Path) -> None:
+    file = package / "relay_acme/cases.json"
+    written = json.loads(file.read_text())
+    expected = [case.pop("expect") for case in written]
+    file.write_text(json.dumps(written))
+    tried = relay("try", "--definition", "relay_acme", "--cases", "relay_acme/cases.json", "--accept", cwd=package)
+    assert tried.returncode == 0, tried.stderr
+    accepted = [case["expect"] for case in json.loads(file.read_text())]
+    assert [one["outcome"] for one in accepted] == [one["outcome"] for one in expected]
+    assert accepted[1]["deliveries"][0]["results"] == ["delivered", "dead"]
+    written[0]["expect"] = expected[1]
+    file.write_text(json.dumps(written))
+    assert relay("try", "--definition", "relay_acme", "--cases", "relay_acme/cases.json", "--accept", cwd=package).returncode == 1
+    assert json.loads(file.read_text())[0]["expect"] == expected[1]
+
+
 @pytest.mark.parametrize("slug", ["Acme", "acme_crm", "-acme", "acme--crm", "9lives", "a" * 41])
 def test_what_is_no_slug_is_wrong_usage(slug: str, tmp_path: Path) -> None:
     assert relay("new-destination", "--", slug, cwd=tmp_path).returncode == 2

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from relay.base.event import TYPES
+from relay.base.secret import reveal
 from relay.destinations.segment.forward import forward, forward_batch
 from relay.destinations.segment.rebuild import BUILT
 from relay.errors import Problem
 from relay.kit.definition import Action, Definition, Field, Preset, Setting
+from relay.kit.request import Request
 from relay.kit.url import url_problem
 
+CDN = "https://cdn.segment.com"
 ALL_TYPES = " or ".join(f'type = "{kind}"' for kind in TYPES)
 
 
@@ -20,6 +24,13 @@ def check(settings: Mapping[str, Any]) -> Sequence[Problem]:
     if not wrong and endpoint and ("?" in endpoint or "#" in endpoint):
         wrong = "the URL ends before the path /v1/batch, without ? or #"
     return [Problem(f"endpoint: {wrong}", None, "write it as https://host")] if wrong else []
+
+
+def test(settings: Mapping[str, Any]) -> Request | None:
+    """Reads the settings document of the write key's source; only Segment itself surely has one."""
+    if urlsplit(str(settings["endpoint"])).hostname != "api.segment.io":
+        return None
+    return Request("GET", f"{CDN}/v1/projects/{quote(reveal(settings.get('writeKey')), safe='')}/settings", secrets=frozenset(("url",)))
 
 
 DEFINITION = Definition(
@@ -55,4 +66,5 @@ DEFINITION = Definition(
     },
     presets=(Preset("All events", "forward", ALL_TYPES),),
     check=check,
+    test=test,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from relay.destinations.slack.post import post_alert, post_to_channel
+from relay.destinations.slack.post import post_alert, post_to_channel, read_answer
 from relay.errors import Problem
 from relay.kit.alert_card import TRIGGER
 from relay.kit.definition import Action, Definition, Field, Preset, Setting
@@ -44,6 +44,7 @@ DEFINITION = Definition(
             ),
             default_trigger='type = "track"',
             perform=post_to_channel,
+            read_answer=read_answer,
         ),
         "postAlert": Action(
             slug="postAlert",
@@ -57,6 +58,7 @@ DEFINITION = Definition(
             ),
             default_trigger=TRIGGER,
             perform=post_alert,
+            read_answer=read_answer,
         ),
     },
     presets=(Preset("Alerts of relay", "postAlert", TRIGGER),),

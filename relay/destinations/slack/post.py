@@ -1,16 +1,16 @@
 """The requests to an incoming webhook. Pure. The address is the secret, so it is masked as a whole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from relay import __version__
 from relay.base import jsonio
 from relay.base.secret import reveal
-from relay.errors import Misconfigured, PayloadError
+from relay.errors import DeliveryError, Misconfigured, PayloadError
 from relay.kit.alert_card import Card, card_of
 from relay.kit.definition import Delivery
-from relay.kit.request import Request
+from relay.kit.request import Request, Response
 from relay.kit.url import url_problem
 
 HOST: Final = "hooks.slack.com"
@@ -18,6 +18,7 @@ HEADERS: Final = (("content-type", "application/json"), ("user-agent", f"relay/{
 SECRETS: Final = frozenset(("url",))
 COLORS: Final[Mapping[str, str]] = {"firing": "#b3261e", "still firing": "#8a5a00", "resolved": "#0b7a4b"}
 MARKS: Final[Mapping[str, str]] = {"firing": ":red_circle:", "still firing": ":large_orange_circle:", "resolved": ":large_green_circle:"}
+GONE: Final = frozenset((b"no_service", b"no_team", b"no_active_hooks"))
 SECTION_CHARS: Final = 2_900
 """Slack refuses a section of more than 3,000 characters."""
 FIELD_CHARS: Final = 1_900
@@ -41,6 +42,13 @@ def post_alert(settings: Mapping[str, Any], delivery: Delivery) -> Request:
     if blocks:
         body["attachments"] = [{"color": COLORS[card.state], "fallback": f"{card.title}: {card.text}"[:SECTION_CHARS], "blocks": blocks}]
     return _request(settings, fields, body)
+
+
+def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
+    """404 with one of these words: the webhook itself is gone, whatever would be posted."""
+    if response.status == 404 and response.body.strip() in GONE:
+        return [Misconfigured("Slack does not know this webhook any more: it was removed or switched off", code="gone", status=404)]
+    return None
 
 
 def escape(text: str) -> str:
