@@ -5,7 +5,7 @@ A person's orders (which dead letters, which events of a replay) take filters.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +24,13 @@ def compile_trigger(text: str) -> Test:
     return _fast_types(text) or _compile(text, fql_trigger.compile_text, "trigger")
 
 
-def compile_filter(text: str) -> Test:
-    """The test of a filter (semantics page 3); raises ConfigError with position and remedy. The test itself never raises."""
+def compile_filter(text: str, fields: Collection[str] = ()) -> Test:
+    """The test of a filter (semantics page 3); raises ConfigError with position and remedy. The test itself never raises.
+
+    `fields`: the only first names that a field may have; none given: any, and a field that is not there is null.
+    """
+    if fields:
+        return _compile(text, lambda known: fql_filter.compile_text(known, fields), "filter")
     return _fast_types(text) or _compile(text, fql_filter.compile_text, "filter")
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final, NamedTuple
 
 from relay.base.event import Event
@@ -14,9 +14,30 @@ from relay.kit.js import encode, is_number, number_of, print_number
 FORM: Final = Form("filter", loose=True)
 
 
-def compile_text(text: str) -> Test:
+def compile_text(text: str, fields: Collection[str] = ()) -> Test:
     """The test of a filter; raises ConfigError with position and remedy. The word `all` matches everything."""
-    return (lambda event: True) if text.strip() == "all" else _condition(parse(text, FORM))
+    if text.strip() == "all":
+        return lambda event: True
+    tree = parse(text, FORM)
+    for path in _paths(tree) if fields else ():
+        if path.keys[0] not in fields:
+            near = difflib.get_close_matches(path.keys[0], fields, n=1, cutoff=0.6)
+            fail(path.at, f'"{path.keys[0]}" is no field of an event', f'did you mean "{near[0]}"?' if near else f"fields are {', '.join(fields)}")
+    return _condition(tree)
+
+
+def _paths(node: Node) -> Iterator[Path]:
+    if isinstance(node, Path):
+        yield node
+    elif isinstance(node, Group | Not):
+        yield from _paths(node.inner)
+    elif isinstance(node, Compare):
+        yield from _paths(node.left)
+        yield from _paths(node.right)
+    else:
+        inner = node.parts if isinstance(node, Level) else node.arguments if isinstance(node, Call) else node.items if isinstance(node, Items) else ()
+        for one in inner:
+            yield from _paths(one)
 
 
 def _condition(node: Node) -> Test:
