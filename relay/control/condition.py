@@ -5,7 +5,6 @@ from typing import Final
 from relay.errors import ConfigError, RequestError
 from relay.kit.fql import Test, compile_filter
 
-
 FIELDS: Final = (
     "type", "event", "name", "userId", "anonymousId", "groupId", "previousId", "messageId", "category", "timestamp", "originalTimestamp", "sentAt",
     "receivedAt", "context", "properties", "traits", "integrations", "channel", "version",
