@@ -55,8 +55,10 @@ def _upsert(settings: Mapping[str, Any], fields: Mapping[str, Any]) -> Steps[str
         if is_ok(response) or response.status == CONFLICT:
             raise Retryable(f"HubSpot had no company property {GROUP_ID}; it has one now", status=400)
         return ""
-    if response.status != NOT_FOUND:
-        return id_of(response) if is_ok(response) else ""
+    if response.status != NOT_FOUND and not is_ok(response):
+        return ""
+    if company := id_of(response) if is_ok(response) else "":
+        return company
     sought = fields.get("companysearchfields")
     if sought:
         response = yield call(settings, "POST", f"{COMPANIES}/search", _search(sought))

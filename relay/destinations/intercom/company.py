@@ -17,8 +17,8 @@ def identify_company(settings: Mapping[str, Any], delivery: Delivery) -> Steps[N
     response = yield call(settings, "POST", "/companies", body)
     contact = contact or body.get("contact_id", "")
     company = data_of(response).get("id")
-    if is_ok(response) and contact and company is not None:
-        yield call(settings, "POST", f"/contacts/{segment_of(contact)}/companies", {"id": company})
+    if is_ok(response) and contact:
+        yield call(settings, "POST", f"/contacts/{segment_of(contact)}/companies", {} if company is None else {"id": company})
 
 
 GROUP_IDENTIFY_CONTACT: Final = Action(
