@@ -33,6 +33,7 @@ from relay.base.secret import Secret
 from relay.base.tasks import spawn, supervise
 from relay.config.settings import Settings, parse_listen
 from relay.control.alerting import Alerting, shown
+from relay.control.archives import Archives
 from relay.control.catalog import CatalogView
 from relay.control.inventory import Inventory
 from relay.control.live import Live
@@ -50,7 +51,7 @@ from relay.delivery.supervisor import Supervisor, Supplies
 from relay.destinations import load_catalog, readme_of
 from relay.errors import ConfigError, Problem
 from relay.kit.request import Transport
-from relay.kit.sink import Sink, SinkContext
+from relay.kit.sink import Archive, Sink, SinkContext
 from relay.net.client import HttpTransport
 from relay.net.dial import dial
 from relay.net.guard import parse_allow
@@ -215,9 +216,10 @@ class App:
         seams = self._seams
         self.tail = Tail()
         self.router = Router(self.outbox, self.current, self.tail, seams.clock)
+        self.archives = Archives(outbox=self.outbox, current=self.current, clock=seams.clock, open_archive=self._archive)
         supplies = Supplies(
             self.outbox, seams.clock, seams.chance, self.observer, self._feed, seams.open_transport, self._sink, setting_digest,
-            None if self._ended_clean else asyncio.Lock(),
+            None if self._ended_clean else asyncio.Lock(), self.archives.open,
         )  # fmt: skip
         self.supervisor = Supervisor(supplies, drain_s=self.settings.server.drain_s)
         budget = Budget(self.settings.store.max_db_bytes, self.settings.store.when_full)
@@ -254,9 +256,15 @@ class App:
         open_sink = destination.definition.open_sink
         if open_sink is None:
             return None
+        return open_sink(dict(destination.destination.settings), self._sink_context(destination))
+
+    def _archive(self, destination: CompiledDestination) -> Archive | None:
+        open_archive = destination.definition.open_archive
+        return open_archive(dict(destination.destination.settings), self._sink_context(destination)) if open_archive else None
+
+    def _sink_context(self, destination: CompiledDestination) -> SinkContext:
         allow = parse_allow(destination.destination.allow_private)
-        context = SinkContext(self._seams.clock, self._folder.path, self._source_slug, partial(dial, allow=allow))
-        return open_sink(dict(destination.destination.settings), context)
+        return SinkContext(self._seams.clock, self._folder.path, self._source_slug, partial(dial, allow=allow))
 
     def _source_slug(self, source_id: str) -> str:
         source = self.current.compiled.sources.get(source_id)
@@ -316,7 +324,9 @@ class App:
         self.operations = Operations(
             outbox=self.outbox, current=self.current, access=tokens, clock=clock, observer=self.observer, refresh=self.supervisor.refresh
         )
-        self.replays = Replays(outbox=self.outbox, current=self.current, supervisor=self.supervisor, access=tokens, clock=clock)
+        self.replays = Replays(
+            outbox=self.outbox, current=self.current, supervisor=self.supervisor, access=tokens, clock=clock, archives=self.archives
+        )
         statistics = Statistics(
             outbox=self.outbox, operations=self.operations, measure=self.measure, current=self.current, clock=clock,
             healthy=lambda: self._ready and not (self.database.failed or self.database.full or self.outbox.reserve),

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from bench_run import Bench, Helper, Sample, cpu_s, rss_mb, webhook
+from bench_sinks import sinks
 
 BATCHES = (1, 20, 100)
 CEILING = ("hello", "parse", "durable_full", "durable_normal")
@@ -196,6 +197,7 @@ SUITES: dict[str, Callable[[Bench], Bases]] = {
     "backlog": backlog,
     "live": live,
     "mapping": mapping,
+    "sinks": sinks,
 }
 
 

@@ -16,6 +16,7 @@ POLL_S: Final = 0.5
 
 @click.command()
 @click.option("--to", metavar="DEST", help="The destination that gets the events.")
+@click.option("--from", "origin", metavar="DEST", help="Events that this destination has stored (an archive or s3), not those of the log.")
 @click.option("--since", type=Moment(), metavar="TIME", help="Events received since: 24h, 7d or an ISO time.")
 @click.option("--until", type=Moment(), metavar="TIME", help="Events received until; now when left out.")
 @click.option("--source", metavar="SLUG", help="Only events of this source.")
@@ -29,7 +30,7 @@ POLL_S: Final = 0.5
 @remote_options
 @output_options
 def replay(
-    to: str | None, since: float | None, until: float | None, source: str | None, filter_text: str | None, rate: float | None,
+    to: str | None, origin: str | None, since: float | None, until: float | None, source: str | None, filter_text: str | None, rate: float | None,
     dry_run: bool, yes: bool, wait: bool, job: str | None, jobs: bool, remote: Remote, out: Output,
 ) -> int:  # fmt: skip
     """Send stored events to a destination again, with the message ids that they had.
@@ -37,20 +38,23 @@ def replay(
     \b
     relay replay --to orders --since 24h
     relay replay --to orders --since 7d --filter 'event = "Order Completed"'
+    relay replay --to orders --from archive --since 90d --until 60d --source web
     relay replay --to orders --since 2026-01-31T00:00:00Z --until 6h --rate 50 --yes --wait
     """
     if jobs:
         return _list(remote, out)
     if job is not None:
         return _follow(remote, job, out) if wait else _show(remote, job, out)
-    if to is None or since is None:
-        raise exits.Failure(exits.USAGE, "A replay needs --to and --since.", "For example: relay replay --to orders --since 24h")
-    wanted = {"to": to, "since_s": since, "until_s": until, "source": source, "filter": filter_text, "rate": rate}
+    if to is None or (since is None and origin is None):
+        raise exits.Failure(exits.USAGE, "A replay needs --to, and --since or --from.", "For example: relay replay --to orders --since 24h")
+    wanted = {"to": to, "since_s": since, "until_s": until, "source": source, "filter": filter_text, "rate": rate, "from": origin}
     wanted = {key: value for key, value in wanted.items() if value is not None}
-    count = int(remote.post("replay", wanted | {"dry_run": True})["count"])
+    told = remote.post("replay", wanted | {"dry_run": True})
+    count, about = int(told["count"]), "" if told.get("exact", True) else "at most "
     if not count or dry_run:
-        return _counted(count, to, out)
-    agree(f"Send {exits.count_of(count, 'event')} received since {show_moment(since)} to {to} again?", yes=yes)
+        return _counted(count, about, to, out)
+    received = f" received since {show_moment(since)}" if since is not None else ""
+    agree(f"Send {about}{exits.count_of(count, 'event')}{received} to {to} again?", yes=yes)
     started = remote.post("replay", wanted | {"dry_run": False})
     name = str(started["job"])
     if wait:
@@ -63,11 +67,11 @@ def replay(
     return exits.DONE
 
 
-def _counted(count: int, to: str, out: Output) -> int:
+def _counted(count: int, about: str, to: str, out: Output) -> int:
     if out.json:
-        out.document({"count": count, "dry_run": True})
+        out.document({"count": count, "exact": not about, "dry_run": True})
     else:
-        out.talk(f"{exits.count_of(count, 'event')} would be sent to {to}." if count else "No stored event matches.")
+        out.talk(f"{about}{exits.count_of(count, 'event')} would be sent to {to}." if count else "No stored event matches.")
     return exits.DONE if count else exits.NO_MATCH
 
 

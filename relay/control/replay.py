@@ -1,17 +1,21 @@
 """Replay: stored events again to one destination, as a consumer of its own (`<destination>#<n>`) over a fixed range of the log."""
 
 import asyncio
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from relay.access.operator import Operator
 from relay.access.store import AuditRecord
 from relay.base.clock import Clock
 from relay.base.codes import Door
+from relay.control.archives import Archives
 from relay.control.condition import compile_condition
 from relay.control.operate import Audit, find_destination, plain_doors
 from relay.errors import RequestError
 from relay.kit.fql import Test
+from relay.kit.sink import Estimate
+from relay.kit.sink import Span as StoredSpan
 from relay.outbox.interface import ROUTER, Cursor, Outbox
 from relay.outbox.ledger import destination_of
 from relay.pipeline.compiled import Current
@@ -37,6 +41,8 @@ class ReplaySpec:
     rate: float = 0.0
     filter: str = ""
     """FQL over the stored event; empty: all."""
+    archive: str = ""
+    """The destination (slug) whose stored events are meant; empty: those of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +57,37 @@ class Span:
 class Replays:
     """Counts, starts and reports. What a replay is lies in its consumer's state, so it goes on after a restart."""
 
-    def __init__(self, *, outbox: Outbox, current: Current, supervisor: Streams, access: Audit, clock: Clock) -> None:
+    def __init__(self, *, outbox: Outbox, current: Current, supervisor: Streams, access: Audit, clock: Clock, archives: Archives) -> None:
         self._outbox = outbox
         self._current = current
         self._supervisor = supervisor
         self._access = access
         self._clock = clock
+        self._archives = archives
         self._starting = asyncio.Lock()
 
     async def count(self, spec: ReplaySpec) -> int:
         """How many events `start` would send. Raises RequestError 400 for a filter that cannot be read."""
-        return (await self._span(spec)).total
+        return (await self.estimate(spec)).events
+
+    async def estimate(self, spec: ReplaySpec) -> Estimate:
+        """The same, and whether it is exact: an archive is not read for it. Errors as `count`, and those of the archive (404, 409, 502)."""
+        if not spec.archive:
+            return Estimate((await self._span(spec)).total, 0, 0, True)
+        found = await self._archives.count(spec.archive, self._stored(spec))
+        return replace(found, exact=found.exact and compile_condition(spec.filter) is None)
+
+    def _stored(self, spec: ReplaySpec) -> StoredSpan:
+        sources = self._sources(spec, find_destination(self._current, spec.to).source_ids)
+        return StoredSpan(tuple(sorted(sources)), spec.since_s, spec.until_s or self._clock.now())
 
     async def start(self, spec: ReplaySpec, by: Operator) -> str:
         """Begin; returns the job's name. Raises RequestError 404 when nothing matches, 409 when the destination is switched off, 400 as `count`."""
         destination = find_destination(self._current, spec.to)
         if not destination.enabled:
             raise RequestError(409, "destination_disabled", f'Destination "{spec.to}" is switched off.')
+        if spec.archive:
+            return await self._begin_archived(destination.destination_id, spec, by)
         span = await self._span(spec)
         if not span.total:
             raise RequestError(404, "nothing_matched", "No stored event matches.")
@@ -82,8 +102,17 @@ class Replays:
             raise RequestError(404, "not_found", "No stored event has this id.")
         return await self._begin(destination.destination_id, ReplaySpec(slug, 0), Span(seq, seq, 1), by)
 
-    async def _begin(self, destination_id: str, spec: ReplaySpec, span: "Span", by: Operator) -> str:
-        replay = {**asdict(spec), "total": span.total, "by": by.name, "started_s": self._clock.now()}
+    async def _begin_archived(self, destination_id: str, spec: ReplaySpec, by: Operator) -> str:
+        """Nothing of the log is meant: the consumer has an empty range, and its state says how far the job is in the archive."""
+        stored, head = self._stored(spec), self._outbox.head
+        total = (await self._archives.count(spec.archive, stored)).events
+        if not total:
+            raise RequestError(404, "nothing_matched", "No stored event matches.")
+        more = {"sources": stored.sources, "until_s": stored.until_s}
+        return await self._begin(destination_id, spec, Span(head + 1, head, total), by, more)
+
+    async def _begin(self, destination_id: str, spec: ReplaySpec, span: "Span", by: Operator, more: Mapping[str, Any] | None = None) -> str:
+        replay = {**asdict(spec), "total": span.total, "by": by.name, "started_s": self._clock.now(), **(more or {})}
         async with self._starting:  # two at once would take the same number
             name = f"{destination_id}#{await self._next_number(destination_id)}"
             await self._outbox.create(name, at=span.first - 1, end=span.last, state={"replay": replay})
@@ -102,6 +131,12 @@ class Replays:
         sources = frozenset([named]) if named else destination.source_ids if destination else frozenset(compiled.sources)
         stopped_s, count = self._clock.now(), 0
         await self._outbox.set_state(name, lambda state: state | {"replay": {**state.get("replay", {}), "cancelled_s": stopped_s}})
+        if cursor.state.get("replay", {}).get("archive"):
+            await self._archives.cancel(name)
+            told = cursor.state["replay"]
+            count = 0 if told.get("finished_s") else max(0, int(told.get("total", 0)) - int(told.get("done", 0)))
+            await self._access.audit(AuditRecord(self._clock.now(), by.name, "replay.cancel", self._slug(name), f"{name}: {count} entries"))
+            return count
         takes = compile_condition(cursor.state.get("replay", {}).get("filter") or "")
         while (await self._outbox.balance(name)).pending:
             upto, only = cursor.end, None
@@ -133,6 +168,11 @@ class Replays:
         except KeyError:  # it was removed between the two reads
             pass
         total = int(replay.get("total", 0))
+        if replay.get("archive") and (running := self._archives.running.get(cursor.name)):
+            doors, pending = plain_doors(running.doors), max(1, total - running.done)
+        elif replay.get("archive"):
+            over = replay.get("finished_s") or replay.get("cancelled_s")
+            doors, pending = plain_doors(replay.get("doors", {})), 0 if over else max(1, total - int(replay.get("done", 0)))
         return {
             "name": cursor.name,
             "destination": self._slug(cursor.name),
@@ -145,7 +185,7 @@ class Replays:
             "doors": doors,
             "by": replay.get("by", ""),
             "started_s": replay.get("started_s", 0.0),
-            "spec": {key: replay.get(key) for key in ("since_s", "until_s", "source", "rate", "filter")},
+            "spec": {key: replay.get(key) for key in ("since_s", "until_s", "source", "rate", "filter", "archive")},
         }
 
     def _slug(self, name: str) -> str:

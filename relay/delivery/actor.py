@@ -10,6 +10,7 @@ from relay.delivery.commits import Commits
 from relay.delivery.decisions import Decisions
 from relay.delivery.desk import Desk, Means
 from relay.delivery.ends import Ends
+from relay.delivery.feed import Feed
 from relay.delivery.flights import Flights
 from relay.delivery.outcomes import Outcomes
 from relay.delivery.scan import Scan
@@ -49,10 +50,12 @@ class Actor:
 
     # life
 
-    def add_stream(self, consumer: Consumer) -> None:
-        """Follow a replay into this destination."""
+    def add_stream(self, consumer: Consumer, feed: Feed | None = None) -> None:
+        """Follow a replay into this destination; one from an archive brings a feed of its own."""
         if consumer.name not in self._desk.board.streams:
-            self._listen_to(self._desk.follow(consumer))
+            self._listen_to(self._desk.follow(consumer, feed))
+            if feed is not None:
+                feed.watch(self._desk.wake)
 
     @property
     def replays(self) -> set[str]:
@@ -94,6 +97,9 @@ class Actor:
 
     async def close(self) -> None:
         """Close connections and files; calling it twice is harmless."""
+        for stream in self._desk.board.streams.values():
+            if stream.feed is not None:
+                await stream.feed.close()
         await self._means.transport.close()
         if self._means.sink:
             await self._means.sink.close()

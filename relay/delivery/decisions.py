@@ -75,7 +75,7 @@ class Decisions:
             item.event, item.results = event, [self._ends.convict(stream, item.seq, event, row)]
             self._ends.item(item)
             return
-        sourced = self._desk.means.feed.sourced(Claim(item.seq, stream.marked(event)))
+        sourced = (stream.feed or self._desk.means.feed).sourced(Claim(item.seq, stream.marked(event)))
         item.event = sourced.event
         decision = destination_side(sourced, self._desk.destination)
         if not isinstance(decision, Drop):

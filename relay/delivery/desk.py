@@ -81,10 +81,10 @@ class Desk:
         """Nothing more can be scanned before something is settled: batches must not wait for more."""
         return self.room <= 0 or any(stream.is_far for stream in self.board.streams.values())
 
-    def follow(self, consumer: Consumer) -> Stream:
+    def follow(self, consumer: Consumer, feed: Feed | None = None) -> Stream:
         """Put a consumer's stream and its rows on the board."""
         careful = self.means.alone is not None
-        stream = self.board.streams[consumer.name] = Stream(consumer, now_s=self.clock.monotonic(), careful=careful)
+        stream = self.board.streams[consumer.name] = Stream(consumer, now_s=self.clock.monotonic(), careful=careful, feed=feed)
         for row in consumer.rows:
             self.board.add_row(stream, row, saved=True)
         return stream

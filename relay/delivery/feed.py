@@ -25,6 +25,10 @@ class Feed(Protocol):
         """Events after `after` in order, and the seq up to which the log was looked at."""
         ...
 
+    async def close(self) -> None:
+        """Nobody will ask any more; calling it twice is harmless."""
+        ...
+
     def sourced(self, claim: Claim) -> Sourced:
         """The source side of an event that a row brought back."""
         ...

@@ -24,7 +24,7 @@ class Scan:
         """Read on, if there is room; returns whether it moved."""
         if stream.caution and stream.caution.is_over(self._desk.clock.monotonic()):
             await stream.relax()
-        feed = self._desk.means.feed
+        feed = stream.feed or self._desk.means.feed
         if not stream.may_scan or not self._desk.wants_more(stream) or stream.scanned >= feed.upto:
             return False
         rewound, alone = stream.rewound, self._desk.means.alone

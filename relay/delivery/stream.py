@@ -8,6 +8,7 @@ from typing import Any
 from relay.base.event import Event, event_of
 from relay.base.jsonio import dumps
 from relay.delivery.crashes import Caution
+from relay.delivery.feed import Feed
 from relay.delivery.lanes import Item
 from relay.delivery.throttle import Throttle
 from relay.kit.fql import compile_filter
@@ -24,17 +25,17 @@ GATHER_MAX = 500
 class Stream:
     """The live stream of a destination, or one replay of it."""
 
-    def __init__(self, consumer: Consumer, *, now_s: float, careful: bool = False) -> None:
-        """`careful`: the last run did not end properly."""
+    def __init__(self, consumer: Consumer, *, now_s: float, careful: bool = False, feed: Feed | None = None) -> None:
+        """`careful`: the last run did not end properly. `feed`: of its own; None: its destination's."""
         cursor = consumer.cursor
         self.consumer = consumer
         self.name = consumer.name
+        self.feed = feed
         self.mirror = replace(cursor)
         """The cursor with everything that was handed to a settle, committed or not."""
         self.scanned = cursor.pos
         self.rewound = 0
         """How often the scan went back: a chunk that is being read meanwhile is void."""
-        self.end = cursor.end
         self.replay: Mapping[str, Any] | None = cursor.state.get("replay") if cursor.end is not None else None
         condition = (self.replay or {}).get("filter")
         self._takes = compile_filter(condition) if condition else None
@@ -51,6 +52,11 @@ class Stream:
         """Seqs in `settlements` that were not just skipped: a crash does them again."""
         self.settling: asyncio.Task[None] | None = None
         self._marked_s = now_s
+
+    @property
+    def end(self) -> int | None:
+        """Last seq of a replay; None: it follows the head. A replay from an archive learns it when it is at the end."""
+        return self.consumer.cursor.end
 
     @property
     def may_scan(self) -> bool:

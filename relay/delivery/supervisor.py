@@ -1,13 +1,14 @@
 """One actor per destination: starts, swaps, drains and stops them; a crash restarts one actor and touches no other."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from relay.base.chance import Chance
 from relay.base.clock import Clock
 from relay.base.tasks import spawn, supervise
 from relay.delivery.actor import Actor
+from relay.delivery.archive_replay import ArchiveReplay
 from relay.delivery.desk import Means
 from relay.delivery.feed import Feed
 from relay.kit.request import Transport
@@ -35,6 +36,8 @@ class Supplies:
     """Changes when the settings of a destination do; then a hold of relay's own ends."""
     alone: asyncio.Lock | None = None
     """As of `Means`."""
+    open_archive_replays: Callable[[str, set[str]], Awaitable[Sequence[ArchiveReplay]]] | None = None
+    """Of a destination (id), but those that run."""
 
 
 @dataclass(slots=True)
@@ -144,6 +147,9 @@ class Supervisor:
         for replay in await outbox.names():
             if "#" in replay and destination_of(replay) == name and replay not in actor.replays and (await outbox.balance(replay)).pending:
                 actor.add_stream(await outbox.open(replay))
+        if self._supplies.open_archive_replays is not None:
+            for archived in await self._supplies.open_archive_replays(name, actor.replays):
+                actor.add_stream(archived, archived)
 
     def _crashed(self, post: _Post, delay_s: float) -> None:
         post.restarts += 1

@@ -23,6 +23,9 @@ class TailFeed:
     def unwatch(self, wake: asyncio.Event) -> None:
         self._tail.unwatch(wake)
 
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
     @property
     def upto(self) -> int:
         """How far the router is; nothing above is handed out."""

@@ -19,6 +19,7 @@ from relay.base.clock import SystemClock
 from relay.base.codes import Door
 from relay.base.event import Event, event_of
 from relay.base.secret import Secret
+from relay.control.archives import Archives
 from relay.control.measure import Measure
 from relay.control.operate import Operations
 from relay.control.publish import Publisher
@@ -141,7 +142,8 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
     metrics = Metrics(outbox.totals, version="1.0")
     observer = Observer(metrics)
     operations = Operations(outbox=outbox, current=current, access=tokens, clock=clock, observer=observer, refresh=actors.refresh)
-    replays = Replays(outbox=outbox, current=current, supervisor=actors, access=tokens, clock=clock)
+    archives = Archives(outbox=outbox, current=current, clock=clock, open_archive=lambda destination: None)
+    replays = Replays(outbox=outbox, current=current, supervisor=actors, access=tokens, clock=clock, archives=archives)
     made = Console(outbox, current, tokens, database, aiohttp.ClientSession(), "", actors)
     publisher = Publisher(
         read=made.read, compile=compiled_of, store=WorkspaceStore(database), current=current, supervisor=actors, clock=clock, observer=observer

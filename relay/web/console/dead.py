@@ -23,11 +23,11 @@ log = structlog.get_logger("relay.web")
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1_000
-ORDER: Final = frozenset(("to", "code", "since_s", "until_s", "message_ids", "ids", "filter", "dry_run"))
+ORDER: Final = frozenset(("to", "code", "since_s", "until_s", "message_ids", "ids", "filter", "dry_run", "from"))
 EXPORT_HEADERS: Final = {
     **SECURITY_HEADERS, "Cache-Control": "no-store", "Content-Type": "application/x-ndjson", "Content-Disposition": 'attachment; filename="dead.ndjson"',
 }  # fmt: skip
-REPLAY: Final = frozenset(("to", "since_s", "until_s", "source", "rate", "filter", "dry_run"))
+REPLAY: Final = frozenset(("to", "since_s", "until_s", "source", "rate", "filter", "dry_run", "from"))
 
 
 class DeadRoutes:
@@ -97,12 +97,21 @@ class DeadRoutes:
         given = await read_object(request)
         refuse_unknown(given, REPLAY)
         numbers = [number_of(given, name) for name in ("since_s", "until_s")]
-        spec = ReplaySpec(text_of(given, "to"), numbers[0], numbers[1], text_of(given, "source"), number_of(given, "rate"), condition_of(given))
-        if not spec.to or "since_s" not in given:
-            raise RequestError(400, "bad_request", "A replay needs to and since_s.")
-        count = await self._replays.count(spec)
+        spec = ReplaySpec(
+            text_of(given, "to"),
+            numbers[0],
+            numbers[1],
+            text_of(given, "source"),
+            number_of(given, "rate"),
+            condition_of(given),
+            text_of(given, "from"),
+        )
+        if not spec.to or not (spec.archive or "since_s" in given):
+            raise RequestError(400, "bad_request", "A replay needs to, and since_s or from.")
+        found = await self._replays.estimate(spec)
+        count = found.events
         if flag_of(given, "dry_run"):
-            return json_answer({"count": count, "estimate_s": self._statistics.estimate_s(spec, count)})
+            return json_answer({"count": count, "exact": found.exact, "estimate_s": self._statistics.estimate_s(spec, count)})
         return json_answer({"count": count, "job": await self._replays.start(spec, by)}, status=202)
 
     async def jobs(self, request: web.Request) -> web.Response:
