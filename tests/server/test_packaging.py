@@ -43,6 +43,8 @@ def test_the_wheel_holds_what_a_running_relay_reads(wheel: zipfile.ZipFile, buil
     assert {"relay/web/static/index.html", "relay/web/static/app.js", "relay/web/static/app.css", "relay/web/static/pages/live.js"} <= set(names)
     assert [name for name in names if name.startswith("relay/database/schema/") and name.endswith(".sql")]
     assert "relay/__main__.py" in names
+    assert {f"relay/cli/template/{path.name}" for path in (ROOT / "relay/cli/template").iterdir()} <= set(names)
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "relay/destinations").glob("*/README.md")} <= set(names)
 
 
 def test_the_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:

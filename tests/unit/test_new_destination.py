@@ -44,6 +44,9 @@ def test_in_a_checkout_it_is_found_and_passes(checkout: Path) -> None:
     assert tried.returncode == 0, tried.stderr
     tested = run("-m", "pytest", "-q", "tests/destinations/test_acme_crm.py", cwd=checkout, paths=(checkout,))
     assert tested.returncode == 0, tested.stdout
+    for words in (("check",), ("format", "--check")):
+        linted = run("-m", "ruff", *words, "relay/destinations/acme_crm", "tests", cwd=checkout)
+        assert linted.returncode == 0, linted.stdout
     again = relay("new-destination", "acme-crm", cwd=checkout, paths=(checkout,))
     assert again.returncode == 73
 
