@@ -252,11 +252,11 @@ class App:
     def _feed(self, destination: CompiledDestination) -> TailFeed:
         return TailFeed(self.tail, self.current, destination.source_ids)
 
-    def _sink(self, destination: CompiledDestination) -> Sink | None:
+    def _sink(self, destination: CompiledDestination, transport: Transport) -> Sink | None:
         open_sink = destination.definition.open_sink
         if open_sink is None:
             return None
-        return open_sink(dict(destination.destination.settings), self._sink_context(destination))
+        return open_sink(dict(destination.destination.settings), replace(self._sink_context(destination), send=transport.send))
 
     def _archive(self, destination: CompiledDestination) -> Archive | None:
         open_archive = destination.definition.open_archive

@@ -31,7 +31,7 @@ class Supplies:
     observer: Observer
     open_feed: Callable[[CompiledDestination], Feed]
     open_transport: Callable[[Destination], Transport]
-    open_sink: Callable[[CompiledDestination], Sink | None]
+    open_sink: Callable[[CompiledDestination, Transport], Sink | None]
     settings_digest: Callable[[Destination], str]
     """Changes when the settings of a destination do; then a hold of relay's own ends."""
     alone: asyncio.Lock | None = None
@@ -122,10 +122,11 @@ class Supervisor:
         """One life of an actor, from its open to its stop or crash."""
         supplies, destination = self._supplies, post.destination
         consumer = await supplies.outbox.open(name)
+        transport = supplies.open_transport(destination.destination)
         means = Means(
             supplies.open_feed(destination),
-            supplies.open_transport(destination.destination),
-            supplies.open_sink(destination),
+            transport,
+            supplies.open_sink(destination, transport),
             supplies.clock,
             supplies.chance,
             supplies.observer,

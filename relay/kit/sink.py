@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from relay.base.clock import Clock
 from relay.base.event import Event
-from relay.errors import DeliveryError, Misconfigured
+from relay.errors import DeliveryError, Misconfigured, Permanent
+from relay.kit.request import Request, Response
+
+T = TypeVar("T")
 
 Connect = Callable[[str, int], Awaitable[Any]]
 """Host and port to a connected, non-blocking socket, behind the address guard of the destination. Raises Misconfigured or Retryable."""
@@ -16,6 +19,15 @@ Connect = Callable[[str, int], Awaitable[Any]]
 async def no_network(host: str, port: int) -> Any:
     """The `connect` of a context without a network."""
     raise Misconfigured(f"there is no network to reach {host}:{port}")
+
+
+Send = Callable[[Request], Awaitable[Response]]
+"""A request to its answer, as `Transport.send`: for systems that speak HTTP."""
+
+
+async def no_transport(request: Request) -> Response:
+    """The `send` of a context without a network."""
+    raise Misconfigured("there is no network to send a request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,7 @@ class SinkContext:
     source_slugs: Callable[[str], str]
     """The slug of a source id."""
     connect: Connect = no_network
+    send: Send = no_transport
 
 
 class Sink(Protocol):
@@ -44,6 +57,18 @@ class Sink(Protocol):
     async def close(self) -> None:
         """Finish what is open; calling it twice is harmless."""
         ...
+
+
+async def store_in_halves(items: Sequence[T], store: Callable[[Sequence[T]], Awaitable[None]]) -> list[DeliveryError | None]:
+    """Store all at once; when that is refused (Permanent), in halves, until what is refused stands alone: that is its own error."""
+    try:
+        await store(items)
+        return [None] * len(items)
+    except Permanent as refusal:
+        if len(items) == 1:
+            return [refusal]
+    middle = len(items) // 2
+    return [*await store_in_halves(items[:middle], store), *await store_in_halves(items[middle:], store)]
 
 
 OpenSink = Callable[[dict[str, Any], SinkContext], Sink]

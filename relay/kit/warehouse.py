@@ -257,13 +257,19 @@ def apply(changes: Iterable[Change], schema: Schema) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Rows of one table with one list of columns, the key first; ids differ."""
+    """Rows of one table with one list of columns; their ids differ."""
 
     table: str
     columns: Sequence[str]
     kinds: Sequence[Kind]
     rows: Sequence[Sequence[Any]]
     is_latest: bool
+
+    @property
+    def ids(self) -> list[str]:
+        """Of its rows."""
+        at = self.columns.index("id")
+        return [row[at] for row in self.rows]
 
 
 def loads_of(rows: Iterable[Row], schema: Schema) -> list[Load]:

@@ -13,8 +13,8 @@ import structlog
 from relay.base.event import Event
 from relay.destinations.postgres.server import Server, connected, meaning_of
 from relay.destinations.postgres.statements import COLUMNS_OF, LOCK, add_columns, create_schema, create_table, insert, kind_named, widen
-from relay.errors import DeliveryError, Misconfigured, Permanent
-from relay.kit.sink import SinkContext
+from relay.errors import DeliveryError, Misconfigured
+from relay.kit.sink import SinkContext, store_in_halves
 from relay.kit.warehouse import Change, Row, Schema, apply, loads_of, plan, rows_of, schema_of
 
 log = structlog.get_logger("relay.destinations")
@@ -48,7 +48,7 @@ class PostgresSink:
         loaded_s = self._clock.now()
         placed = [(self._schema or schema_of(self._slug_of(event.source_id)), rows_of(event, loaded_s)) for _, event in events]
         try:
-            return await self._store(placed)
+            return await store_in_halves(placed, self._store)
         except BaseException:
             self._drop()
             raise
@@ -67,17 +67,7 @@ class PostgresSink:
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                 connection.terminate()
 
-    async def _store(self, placed: Sequence[Placed]) -> list[DeliveryError | None]:
-        try:
-            await self._store_at_once(placed)
-            return [None] * len(placed)
-        except Permanent as refusal:
-            if len(placed) == 1:
-                return [refusal]
-        middle = len(placed) // 2
-        return [*await self._store(placed[:middle]), *await self._store(placed[middle:])]
-
-    async def _store_at_once(self, placed: Sequence[Placed]) -> None:
+    async def _store(self, placed: Sequence[Placed]) -> None:
         """All or nothing. A second time when tables are no longer as they were: somebody else changes them too."""
         try:
             await self._attempt(placed)
