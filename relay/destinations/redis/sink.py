@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 
 from relay.base.event import DELETED, Event
 from relay.destinations.redis.client import guarded_client
-from relay.destinations.redis.doubt import REPEATED_EVENTS, Doubt
 from relay.errors import DeliveryError, Misconfigured, Permanent, Retryable
+from relay.kit.doubt import REPEATED_EVENTS, Doubt
 from relay.kit.sink import SinkContext
 from relay.kit.stream import cleaner, name_of
 

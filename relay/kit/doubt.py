@@ -1,4 +1,4 @@
-"""Which events may stand in a stream already: XADD knows no repetitions, so after a crash or a lost answer relay looks. Pure."""
+"""Which events may stand in a stream already, where the system itself does not keep repetitions out: those are looked for. Pure."""
 
 from collections.abc import Iterable
 from typing import Final
