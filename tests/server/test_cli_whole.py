@@ -251,7 +251,7 @@ async def test_a_replay_counts_runs_is_followed_and_can_be_looked_at(whole):
     since = ["--since", this_moment()]
     await whole.message_id("--event", "Replayed")
     counted = await whole.run("replay", "--to", "orders", *since, "--dry-run", "--json")
-    assert counted.json == {"count": 1, "dry_run": True}
+    assert (counted.json["count"], counted.json["dry_run"]) == (1, True)
     assert (await whole.run("replay", "--to", "orders", *since)).code == 2
     done = await whole.run("replay", "--to", "orders", *since, "--yes", "--wait", "--json")
     assert done.code == 0, done
