@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from relay.control.catalog import CatalogView
 
 VALUE_CHARS: Final = 60
+CHOICES: Final = 8
+"""The most choices that a cell names; --json has them all."""
 
 
 @click.command()
@@ -106,10 +108,15 @@ def _field(field: dict[str, Any]) -> list[str]:
 
 
 def _help(one: dict[str, Any]) -> str:
-    choices = f"One of {', '.join(one['choices'])}. " if one["choices"] else ""
+    choices = f"One of {_choices(one['choices'])}. " if one["choices"] else ""
     text: str = one["help"] or one["label"]
     when = f" Required when {one['required_when']}." if one.get("required_when") else ""
     return choices + text + when
+
+
+def _choices(choices: list[str]) -> str:
+    left = len(choices) - CHOICES
+    return f"{', '.join(choices[:CHOICES])}, … and {left} more" if left > 1 else ", ".join(choices)
 
 
 def _value(value: Any) -> str:

@@ -8,12 +8,13 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date, datetime
 from typing import Any, Final
 
 from relay.errors import ConfigError, PayloadError, Problem
-from relay.kit.definition import Condition, Field, When
-from relay.kit.js import ABSENT, kind_of, number_of, print_as_js, print_number
+from relay.kit.conditions import compile_conditions
+from relay.kit.definition import Field, When
+from relay.kit.formats import FORMATS
+from relay.kit.js import ABSENT, is_same, kind_of, number_of, print_as_js, print_number
 
 Coercer = Callable[[Any], Any]
 """A value to the value as the field wants it; raises _Unfit."""
@@ -34,7 +35,7 @@ def compile_fields(fields: tuple[Field, ...], known: Mapping[str, Any] | None = 
     given = dict(known or {})
     keepers = {field.name: (_compile_field(field, field.name, root=True), _takes_null(field)) for field in fields}
     required = tuple(field.name for field in fields if field.required is True)
-    conditions = _compile_conditions(fields)
+    conditions = compile_conditions(fields)
 
     def coerce(values: Mapping[str, Any]) -> dict[str, Any]:
         result = given.copy()
@@ -163,16 +164,11 @@ def _with_choices(coerce: Coercer, choices: tuple[str | int, ...]) -> Coercer:
         if isinstance(value, str) and value in accepted and coerce is _string:
             return value
         chosen = coerce(value)
-        if chosen is not None and not any(_same(chosen, choice) for choice in choices):
+        if chosen is not None and not any(is_same(chosen, choice) for choice in choices):
             raise _Unfit(wanted)
         return chosen
 
     return check
-
-
-def _same(value: Any, other: Any) -> bool:
-    """Equal as JSON: true is not 1."""
-    return bool(value == other) and isinstance(value, bool) is isinstance(other, bool)
 
 
 def _compile_properties(field: Field, place: str, item: bool) -> Coercer:
@@ -186,7 +182,7 @@ def _compile_properties(field: Field, place: str, item: bool) -> Coercer:
     blank_goes = set() if item else {part.name for part in field.properties if part.type not in (*TEXTS, "datetime") or part.multiple}
     bare = any(isinstance(part.required, When) for part in field.properties)
     required = [] if bare else [part.name for part in field.properties if part.required is True]
-    conditions = [] if bare else _compile_conditions(field.properties)
+    conditions = [] if bare else compile_conditions(field.properties)
     keeps_others = field.additional_properties
 
     def coerce(value: Any) -> dict[str, Any]:
@@ -233,68 +229,6 @@ def _filled(value: Any, name: str) -> Any:
     if value is ABSENT or value == [ABSENT]:
         raise _Unfit("must be an object, got null", f".{name}")
     return value
-
-
-# --- required on a condition -------------------------------------------------------------------------------------------------
-
-Check = Callable[[Mapping[str, Any]], str]
-"""The name of the field that is missing, or an empty text."""
-
-
-def _compile_conditions(fields: tuple[Field, ...]) -> list[Check]:
-    """Those of the fields, and those of the properties of objects among them, which are looked at from here."""
-    checks = [_check(field.name, field.required) for field in fields if isinstance(field.required, When)]
-    for field in fields:
-        checks += [_check(f"{field.name}.{part.name}", part.required) for part in field.properties if isinstance(part.required, When)]
-    return checks
-
-
-def _check(name: str, when: When) -> Check:
-    if when.match not in ("all", "any"):
-        raise ConfigError(f'field "{name}": conditions match "all" or "any", not "{when.match}"')
-    alone = len(when.conditions) == 1
-    tests = [_condition(one, alone) for one in when.conditions]
-    join = any if when.match == "any" and not alone else all
-
-    def check(values: Mapping[str, Any]) -> str:
-        return name if join(test(values) for test in tests) and not _has(values, name) else ""
-
-    return check
-
-
-def _has(values: Mapping[str, Any], name: str) -> bool:
-    parent, dot, child = name.partition(".")
-    if parent not in values or not dot:
-        return parent in values
-    return child in values[parent] if isinstance(values[parent], Mapping) else True
-
-
-def _condition(condition: Condition, alone: bool) -> Callable[[Mapping[str, Any]], bool]:
-    parent, dot, child = condition.field.partition(".")
-    wanted, is_not = condition.value, condition.is_not
-    if wanted is ABSENT and not dot:
-        # Null counts as no value only for a condition that stands alone, as in the reference.
-        return lambda values: (parent in values and not (alone and values[parent] is None)) is is_not
-
-    def holds(values: Mapping[str, Any]) -> bool:
-        if parent not in values:
-            return False
-        value = values[parent]
-        if dot:
-            if not isinstance(value, Mapping):
-                return True
-            if child not in value:
-                return False
-            value = value[child]
-        return _equal(value, wanted) is not is_not
-
-    return holds
-
-
-def _equal(value: Any, wanted: Any) -> bool:
-    if isinstance(value, list) and isinstance(wanted, list | tuple):
-        return len(value) == len(wanted) and all(map(_equal, value, wanted))
-    return _same(value, wanted)
 
 
 # --- types -------------------------------------------------------------------------------------------------------------------
@@ -387,57 +321,3 @@ _COERCERS: Final[dict[str, Coercer]] = {
     "string": _string, "text": _string, "password": _string, "number": _number, "integer": _integer,
     "boolean": _boolean, "datetime": _datetime, "object": _object,
 }  # fmt: skip
-
-# --- formats (the names and the meaning of ajv-formats) ------------------------------------------------------------------------
-
-_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-
-
-def _matches(pattern: str) -> Callable[[str], bool]:
-    compiled = re.compile(pattern, re.IGNORECASE)
-    return lambda text: compiled.fullmatch(text) is not None
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return len(text) == 10
-
-
-def _is_date_time(text: str) -> bool:
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return len(text) > 10 and parsed.tzinfo is not None
-
-
-def _is_ipv6(text: str) -> bool:
-    """Eight groups, or fewer with one `::`; the last two may be written as an IPv4 address."""
-    head, _, tail = text.rpartition(":")
-    if "." in tail:
-        if not _IPV4(tail):
-            return False
-        text = f"{head}:0:0"
-    halves = text.split("::")
-    groups = [group for half in halves for group in half.split(":") if half]
-    full = len(groups) == 8 if len(halves) == 1 else len(groups) < 8
-    return len(halves) <= 2 and full and all(re.fullmatch(r"[0-9A-Fa-f]{1,4}", group) for group in groups)
-
-
-_IPV4 = _matches(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
-
-FORMATS: Final[dict[str, tuple[Callable[[str], bool], str]]] = {
-    "email": (_matches(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}"), "must be an e-mail address"),
-    "uri": (_matches(r"[a-z][a-z0-9+.-]*:[^\s<>\"{}|\\^`]+"), "must be a URL with its scheme (https://...)"),
-    "date": (_is_date, "must be a date (2026-01-31)"),
-    "date-time": (_is_date_time, "must be a time with its zone (2026-01-31T09:00:00Z)"),
-    "uuid": (_matches(r"(?:urn:uuid:)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"), "must be a UUID"),
-    "hostname": (_matches(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*"), "must be a host name"),
-    "ipv4": (_IPV4, "must be an IPv4 address"),
-    "ipv6": (_is_ipv6, "must be an IPv6 address"),
-}

@@ -55,6 +55,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def is_same(value: Any, other: Any) -> bool:
+    """Equal as JSON: true is not 1."""
+    return bool(value == other) and isinstance(value, bool) is isinstance(other, bool)
+
+
 def length_of(text: str) -> int:
     """Length in UTF-16 units."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -11,10 +11,8 @@ from typing import Any, Final
 
 from relay.errors import ConfigError, PayloadError, Problem
 from relay.kit.directives import DIRECTIVES, is_directive
-from relay.kit.js import ABSENT, kind_of, print_as_js
+from relay.kit.js import ABSENT, kind_of
 from relay.kit.paths import Constant, Node, Resolver, resolver_of
-
-__all__ = ["ABSENT", "compile_mapping", "constants_of", "kind_of", "print_as_js", "resolve_mapping"]
 
 ROOT_DIRECTIVE: Final = "__segment_internal_directive"
 """Segment's key for a directive that takes all other fields of a mapping as its `mapping`."""

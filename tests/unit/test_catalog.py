@@ -38,6 +38,11 @@ def test_every_definition_fits_on_a_screen_of_text(capsys: pytest.CaptureFixture
     assert "upsertContact" in text
 
 
+def test_a_cell_names_the_first_choices_and_counts_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["catalog", "klaviyo"]) == 0
+    assert "One of AD, AE, AF, AG, AI, AL, AM, AO, … and 239 more. " in capsys.readouterr().out
+
+
 def test_the_whole_catalog_as_json_is_what_the_console_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["catalog", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(open_catalog().all()))

@@ -9,8 +9,8 @@ import orjson
 
 from relay.base.secret import reveal
 from relay.errors import DeliveryError, Permanent
-from relay.kit.coerce import FORMATS
 from relay.kit.definition import Action, Delivery, Field
+from relay.kit.formats import FORMATS
 from relay.kit.moment import unix_ms
 from relay.kit.post import basic_auth, post_json
 from relay.kit.request import Request, Response

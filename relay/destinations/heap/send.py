@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from relay.errors import PayloadError
 from relay.kit.definition import Delivery
-from relay.kit.mapping import print_as_js
+from relay.kit.js import print_as_js
 from relay.kit.moment import iso_utc, unix_ms
 from relay.kit.post import json_text, post_json
 from relay.kit.request import Request

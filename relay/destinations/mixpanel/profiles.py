@@ -8,7 +8,7 @@ from relay.base import jsonio
 from relay.destinations.mixpanel.server import post_data
 from relay.errors import DeliveryError, PayloadError, Permanent
 from relay.kit.definition import Delivery
-from relay.kit.mapping import print_as_js
+from relay.kit.js import print_as_js
 from relay.kit.request import Request, Response
 from relay.kit.steps import Steps
 
