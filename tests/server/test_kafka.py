@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.app import running, source, table
+from tests.support.certificate import certificate
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.killed import sent_through_a_kill
 from tests.support.process import free_ports
@@ -13,7 +14,7 @@ from tests.support.waiting import eventually
 
 def to(broker: KafkaBroker, allow: list[str] | None = None, **settings: Any) -> str:
     values = {"slug": "stream", "type": "kafka", "allow_private": broker.allow if allow is None else allow, "first_delay_s": 0.05, "max_delay_s": 0.5}
-    return table("destination", values | {"settings": {"brokers": [broker.address], "topic": "events"} | settings})
+    return table("destination", values | {"settings": {"brokers": [broker.seen], "topic": "events"} | settings})
 
 
 def id_of(message: Any) -> str:
@@ -114,3 +115,17 @@ async def test_an_address_that_a_broker_tells_of_must_be_listed_too(tmp_path: Pa
         await relay.track("u1")
         await relay.held("stream", "blocked_address")
         assert str(other) in (await relay.hold("stream"))["sample"]
+
+
+async def test_tls_with_a_certificate_that_is_trusted_and_one_that_is_not(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    async with KafkaBroker(tmp_path / "kafka", tls=(cert, key)) as broker:
+        await broker.add_topic("events", 1)
+        async with running(source() + to(broker, security="tls", caFile=str(cert)), tmp_path) as relay:
+            await relay.track("u1")
+            await relay.settled("stream")
+            await relay.reload(source() + to(broker, security="tls"))
+            await relay.track("u2")
+            await eventually(lambda: relay.app.supervisor.actors["stream"].gate._streak, 10)
+            assert (await relay.balance("stream")).pending == 1
+        assert len(await broker.messages("events")) == 1

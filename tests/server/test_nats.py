@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.app import Running, running, source, table
+from tests.support.certificate import certificate, trusting
 from tests.support.killed import sent_through_a_kill
 from tests.support.nats_server import NatsServer
 from tests.support.waiting import eventually
@@ -171,3 +172,17 @@ async def test_a_private_address_must_be_listed(tmp_path: Path) -> None:
             await relay.track("u1")
             await relay.held("stream", "blocked_address")
         assert await server.count("events") == 0
+
+
+async def test_tls_with_a_certificate_that_is_trusted_and_one_that_is_not(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    async with NatsServer(tmp_path / "nats", extra=f'tls {{ cert_file: "{cert}", key_file: "{key}" }}', user={"tls": trusting(cert)}) as server:
+        await server.add_stream("events", "events.>")
+        async with running(source() + nats(server, security="tls", caFile=str(cert)), tmp_path) as relay:
+            await relay.track("u1")
+            await relay.settled("stream")
+            await relay.reload(source() + nats(server, security="tls"))
+            await relay.track("u2")
+            await waits(relay)
+            await eventually(lambda: relay.app.supervisor.actors["stream"].gate._streak, 10)
+        assert await server.count("events") == 1

@@ -16,6 +16,7 @@ from relay.kit.sink import SinkContext
 from relay.net.dial import dial
 from relay.net.guard import parse_allow
 from tests.support.app import running, source, table
+from tests.support.certificate import certificate
 from tests.support.killed import sent_through_a_kill
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import eventually
@@ -182,3 +183,16 @@ async def test_a_private_address_must_be_listed(tmp_path: Path) -> None:
         await relay.track("u1")
         await relay.held("stream", "blocked_address")
         assert await server.entries(KEY) == []
+
+
+async def test_tls_with_a_certificate_that_is_trusted_and_one_that_is_not(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    async with RedisServer(tmp_path / "redis", tls=(cert, key)) as server:
+        async with running(source() + to(server, security="tls", caFile=str(cert)), tmp_path) as relay:
+            await relay.track("u1")
+            await relay.settled("stream")
+            await relay.reload(source() + to(server, security="tls"))
+            await relay.track("u2")
+            await eventually(lambda: relay.app.supervisor.actors["stream"].gate._streak, 10)
+            assert (await relay.balance("stream")).pending == 1
+        assert len(await server.entries(KEY)) == 1

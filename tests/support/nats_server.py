@@ -23,7 +23,7 @@ from tests.support.daemon import Daemon, program
 class NatsServer(Daemon):
     """`authorization`: the inside of that block of the server's configuration; `user`: how this client logs in."""
 
-    def __init__(self, folder: Path, *, authorization: str = "", user: dict[str, str] | None = None, extra: str = "") -> None:
+    def __init__(self, folder: Path, *, authorization: str = "", user: dict[str, Any] | None = None, extra: str = "") -> None:
         super().__init__(folder)
         self._authorization = authorization
         self._user = user or {}

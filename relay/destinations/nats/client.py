@@ -59,3 +59,12 @@ class GuardedTransport(TcpTransport):
         reader, writer = await asyncio.open_connection(sock=made, limit=buffer_size)
         self._bare_io_reader = self._io_reader = reader
         self._bare_io_writer = self._io_writer = writer
+
+    def close(self) -> None:
+        """At once: what counts has been answered, and a TLS farewell may wait for the other side for half a minute."""
+        for writer in (self._io_writer, self._bare_io_writer):
+            if writer is not None:
+                writer.transport.abort()
+
+    async def wait_closed(self) -> None:
+        """There is nothing to wait for."""
