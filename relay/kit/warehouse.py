@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
@@ -31,6 +31,10 @@ _TAKEN: Final = frozenset((*_TABLES.values(), "users", "accounts"))
 _TIMES: Final = {"sent_at": "sentAt", "timestamp": "timestamp", "original_timestamp": "originalTimestamp"}
 _IDS: Final = frozenset(("id", "anonymous_id", "user_id", "previous_id", "group_id"))
 _RESERVED: Final = frozenset(("id", "anonymous_id", "user_id", "event", "event_text", "received_at", "uuid_ts", *_TIMES))
+_SYSTEM: Final = frozenset(("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"))
+"""Columns that every table of PostgreSQL has."""
+_INDEX = re.compile(r"_(?:pkey|idx)[0-9]*$")
+"""How PostgreSQL ends the names of indexes, which share one space with those of tables."""
 _WORD = re.compile(r"[A-Z0-9]+[^\W_A-Z]*|[^\W_A-Z]+")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)")
 _INT64: Final = range(-(2**63), 2**63)
@@ -138,7 +142,9 @@ def schema_of(source_slug: str) -> str:
 def table_of(event_name: str) -> str:
     """The table of an event; a name that a table of the layout has gets an underscore before it."""
     name = snake_case(event_name) or "_"
-    return _short(f"_{name}") if name in _TAKEN else name
+    if name in _TAKEN:
+        return f"_{name}"
+    return _short(f"{name}_") if _INDEX.search(name) else name
 
 
 def _present(**values: Any) -> dict[str, Any]:
@@ -158,7 +164,8 @@ def _flat(prefix: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict) and depth < DEPTH:
         for key, item in value.items():
             if name := snake_case(key):
-                yield from _flat(_short(f"{prefix}_{name.lstrip('_')}") if prefix else name, item, depth + 1)
+                name = _short(f"{prefix}_{name.lstrip('_')}") if prefix else name
+                yield from _flat(f"_{name}" if name in _SYSTEM else name, item, depth + 1)
     elif value is not None and prefix:
         yield prefix, _plain(value)
 
@@ -195,8 +202,8 @@ def _moment(value: Any) -> datetime | None:
     if not isinstance(value, str) or not _MOMENT.fullmatch(value):
         return None
     try:
-        return datetime.fromisoformat(value.upper())
-    except ValueError:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 

@@ -73,6 +73,22 @@ async def test_columns_appear_and_widen_and_keep_what_they_had(server: ClickHous
         assert await relay.doors("ch") == {"delivered": 3}
 
 
+async def test_names_that_senders_choose_stop_nothing(server: ClickHouseServer, tmp_path: Path) -> None:
+    names = ["Users", "select", "!?", "a`b", "x" * 200, "商品" * 30, "1", "E\\", "E"]
+    keys = ["select", "", "$", "a`b", "y" * 300, "y" * 300 + "z", "名" * 90, "1", "id", "ID", "user", "a.b", "a_b", "zero\0", "x\\"]
+    values = [1, "0001-01-01T00:00:00+14:00", 2**63, 1e308, "a\0b", [], {}, {"": {"": 1}}, True, -(2**63), "1850-01-01T00:00:00Z", None, "x\ty"]
+    async with running(source() + clickhouse(server), tmp_path) as relay:
+        events = []
+        for shift, name in enumerate(names):
+            properties = {key: values[(shift + number) % len(values)] for number, key in enumerate(keys)}
+            events += [relay.event("u", name) | {"properties": properties}, relay.event("u", name)]
+        assert await relay.send(events) == 200
+        await relay.settled("ch")
+        assert await relay.doors("ch") == {"delivered": len(events)}
+        assert await server.count("web.tracks") == len(events)
+        assert await server.count("web._users") == 2
+
+
 async def test_what_others_change_meanwhile_is_seen(server: ClickHouseServer, tmp_path: Path) -> None:
     async with running(source() + clickhouse(server), tmp_path) as relay:
         await relay.track("u1", "E", n=1)

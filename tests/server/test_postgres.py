@@ -72,6 +72,44 @@ async def test_columns_appear_and_widen_and_keep_what_they_had(server: PostgresS
         assert await relay.doors("pg") == {"delivered": 3}
 
 
+async def test_names_that_senders_choose_stop_nothing(server: PostgresServer, tmp_path: Path) -> None:
+    names = ["Tracks Pkey", "tracks_received_at_idx", "Users", "select", "!?", 'a"b', "x" * 200, "商品", "pg_class", "id", "1", "E Pkey", "E"]
+    keys = [
+        *["$", "名", "1", "id", "ID", "xmin", "ctid", "oid", "tableoid", "select", "user", "a.b", "a_b"],
+        "",
+        'a"b',
+        "y" * 300,
+        "y" * 300 + "z",
+        "zero\0",
+    ]
+    moments = ["0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00.123456789Z"]
+    values = [1, *moments, 2**63, 1e308, "a\0b", [], {}, {"": {"": 1}}, True, -(2**63), None, "x"]
+    async with running(source() + postgres(server), tmp_path) as relay:
+        events = []
+        for shift, name in enumerate(names):
+            properties = {key: values[(shift + number) % len(values)] for number, key in enumerate(keys)}
+            events += [relay.event("u", name) | {"properties": properties}, relay.event("u", name)]
+        assert await relay.send(events) == 200
+        await relay.settled("pg")
+        assert await relay.doors("pg") == {"delivered": len(events)}
+        assert await server.fetchval("SELECT count(*) FROM web.tracks") == len(events)
+        assert await server.fetchval("SELECT count(*) FROM web.tracks_pkey_") == 2
+        assert await server.fetchval("SELECT count(*) FROM web._users") == 2
+
+
+async def test_what_a_table_has_no_room_for_is_left_out_and_a_row_that_is_too_long_is_dead(server: PostgresServer, tmp_path: Path) -> None:
+    async with running(source() + postgres(server), tmp_path) as relay:
+        await relay.track("u", "Wide", **{f"p{number}": True for number in range(2_000)})
+        await relay.settled("pg")
+        await relay.track("u", "Wide", late=1)
+        await relay.track("u", "Long", **{f"p{number}": number for number in range(1_400)})
+        await relay.settled("pg")
+        assert await relay.doors("pg") == {"delivered": 2, "dead": 1}
+        columns = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'web' AND table_name = 'wide'"
+        assert await server.fetchval(columns) == 1_500
+        assert await server.fetchval("SELECT count(*) FROM web.wide") == 2
+
+
 async def test_a_view_keeps_its_column_and_the_event_still_arrives(server: PostgresServer, tmp_path: Path) -> None:
     async with running(source() + postgres(server), tmp_path) as relay:
         await relay.track("u1", "E", n=1)

@@ -89,7 +89,14 @@ def test_the_other_calls() -> None:
 def test_an_event_named_like_a_table_of_the_layout_gets_its_own() -> None:
     assert table_of("Users") == "_users"
     assert table_of("!!!") == "_"
+    assert [table_of(name) for name in ("Tracks Pkey", "E Received At Idx1", "Pkey", "Idx Made")] == [
+        "tracks_pkey_", "e_received_at_idx1_", "pkey", "idx_made",
+    ]  # fmt: skip
     assert set(rows("track", event="Tracks", userId="u")) == {"tracks", "_tracks"}
+
+
+def test_a_column_that_postgresql_has_itself_gets_another_name() -> None:
+    assert rows("track", event="E", userId="u", properties={"xmin": 1, "CTID": 2})["e"].items() >= {"_xmin": 1, "_ctid": 2}.items()
 
 
 def test_what_lies_deep_becomes_text_and_zero_bytes_go() -> None:
@@ -105,7 +112,7 @@ def test_what_lies_deep_becomes_text_and_zero_bytes_go() -> None:
     ("value", "kind"),
     [
         (True, Kind.BOOLEAN), (1, Kind.INTEGER), (1.5, Kind.FLOAT), ("x", Kind.TEXT), (MOMENT, Kind.TIMESTAMP), ("2026-01-01", Kind.TEXT),
-        ("2026-13-01T00:00:00Z", Kind.TEXT),
+        ("2026-13-01T00:00:00Z", Kind.TEXT), ("0001-01-01T00:00:00+14:00", Kind.TEXT),
     ],
 )  # fmt: skip
 def test_the_first_value_gives_the_kind(value: Any, kind: Kind) -> None:
