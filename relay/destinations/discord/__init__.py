@@ -5,25 +5,23 @@ from typing import Any
 
 from relay.destinations.discord.post import post_alert, post_message, read_answer
 from relay.errors import Problem
-from relay.kit.alert_card import TRIGGER
-from relay.kit.definition import Action, Definition, Field, Preset, Setting
+from relay.kit.chat_webhook import ALERTS, SECRETS, address_field, check_address, post_alert_action
+from relay.kit.definition import Action, Definition, Field, Setting
 from relay.kit.request import Request
-from relay.kit.url import url_problem
 
-URL_HELP = "The webhook's address, https://discord.com/api/webhooks/...; left out: the destination's setting url."
+THREAD = Field("thread_id", "Thread", help="The id of a thread of the channel to post in.")
+URL = address_field("The webhook's address, https://discord.com/api/webhooks/...")
 
 
 def check(settings: Mapping[str, Any]) -> Sequence[Problem]:
     """What the types of the settings cannot show."""
-    url = settings.get("url")
-    wrong = url_problem(url.reveal()) if url else ""
-    return [Problem(f"url: {wrong}", None, "copy the webhook's address from Discord")] if wrong else []
+    return check_address(settings, "copy the webhook's address from Discord")
 
 
 def test(settings: Mapping[str, Any]) -> Request | None:
     """Reads the webhook's own description."""
     url = settings.get("url")
-    return Request("GET", url.reveal(), secrets=frozenset(("url",))) if url else None
+    return Request("GET", url.reveal(), secrets=SECRETS) if url else None
 
 
 DEFINITION = Definition(
@@ -37,12 +35,12 @@ DEFINITION = Definition(
             title="Post message",
             description="Posts a text, embeds, or both.",
             fields=(
-                Field("url", "Webhook URL", format="uri", help=URL_HELP),
+                URL,
                 Field("content", "Message", type="text", help="At most 2,000 characters; a longer text is cut."),
                 Field("username", "User name", default="relay", help="Shown as the sender."),
                 Field("avatar_url", "Avatar URL", format="uri", help="Shown beside the message."),
                 Field("embeds", "Embeds", type="object", multiple=True, help="Up to ten, as Discord describes them."),
-                Field("thread_id", "Thread", help="The id of a thread of the channel to post in."),
+                THREAD,
                 Field("thread_name", "New thread", help="For a forum channel: the title of the post to make."),
                 Field("tts", "Read aloud", type="boolean"),
                 Field("allowed_mentions", "Mentions", type="object", help="Whom the text may ring, as Discord describes it; nobody when left out."),
@@ -51,22 +49,9 @@ DEFINITION = Definition(
             perform=post_message,
             read_answer=read_answer,
         ),
-        "postAlert": Action(
-            slug="postAlert",
-            title="Post an alert of relay",
-            description="Posts an alert of the source relay: what is wrong, since when, a sample, and what to do.",
-            fields=(
-                Field("url", "Webhook URL", format="uri", help=URL_HELP),
-                Field("name", "Event", required=True, default={"@path": "$.event"}),
-                Field("alert", "Alert", type="object", required=True, default={"@path": "$.properties"}),
-                Field("thread_id", "Thread", help="The id of a thread of the channel to post in."),
-            ),
-            default_trigger=TRIGGER,
-            perform=post_alert,
-            read_answer=read_answer,
-        ),
+        "postAlert": post_alert_action(post_alert, read_answer, URL, THREAD),
     },
-    presets=(Preset("Alerts of relay", "postAlert", TRIGGER),),
+    presets=(ALERTS,),
     check=check,
     test=test,
 )

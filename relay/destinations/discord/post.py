@@ -5,16 +5,15 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from relay.base import jsonio
-from relay.base.secret import reveal
 from relay.errors import DeliveryError, Misconfigured, PayloadError, Retryable
 from relay.kit.alert_card import Card, card_of
+from relay.kit.chat_webhook import SECRETS, address_of, cut
 from relay.kit.definition import Delivery
 from relay.kit.post import post_json
 from relay.kit.request import Request, Response
 from relay.kit.url import url_problem
 
-HOSTS: Final = frozenset(("discord.com", "discordapp.com", "canary.discord.com", "ptb.discord.com"))
-SECRETS: Final = frozenset(("url",))
+HOSTS: Final = ("discord.com", "discordapp.com", "canary.discord.com", "ptb.discord.com")
 COLORS: Final[Mapping[str, int]] = {"firing": 0xB3261E, "still firing": 0x8A5A00, "resolved": 0x0B7A4B}
 CONTENT_CHARS: Final = 2_000
 """Discord, Execute Webhook: content; the limits of an embed are next."""
@@ -56,11 +55,6 @@ def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[
     return None
 
 
-def cut(text: str, most: int) -> str:
-    """At most `most` characters; a cut text ends with an ellipsis."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 def _wait_s(response: Response) -> float | None:
     try:
         data = jsonio.loads(response.body) if response.body else None
@@ -89,14 +83,6 @@ def _embed(card: Card) -> dict[str, Any]:
 
 
 def _request(settings: Mapping[str, Any], fields: Mapping[str, Any], body: Mapping[str, Any]) -> Request:
-    given = fields.get("url")
-    if given and urlsplit(given).hostname not in HOSTS:
-        raise PayloadError('field "url": the address must be of discord.com; put one of another server into the setting url', field="url")
-    url = given or reveal(settings.get("url"))
-    if not url:
-        raise Misconfigured("there is no webhook URL: give the setting url, or the field url in the mapping")
-    problem = url_problem(url)
-    if problem:
-        raise PayloadError(f'field "url": {problem}', field="url")
+    url = address_of(settings, fields, HOSTS)
     query = {"wait": "true"} | ({"thread_id": fields["thread_id"]} if fields.get("thread_id") else {})
     return post_json(f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(query)}", body, secrets=SECRETS)

@@ -28,16 +28,18 @@ ONE: Final = "$.properties"
 """The properties are the product."""
 MANY: Final = "$.properties.products"
 
+
+def fields_of(*own: Field, second: Field | None = None) -> tuple[Field, ...]:
+    """An action's own fields among those that all have; `second`: one that stands before the others."""
+    start = (ACTION_SOURCE, EVENT_TIME) if second is None else (ACTION_SOURCE, second, EVENT_TIME)
+    return (*start, USER_DATA, APP_DATA, *own, CUSTOM_DATA, *HANDLING, *BATCHING)
+
+
 PURCHASE: Final = action(
     "purchase",
     "Purchase",
     "A purchase was completed.",
-    (
-        ACTION_SOURCE,
-        Field("currency", "Currency", required=True, default=CURRENCY.default, help=CURRENCY.help),
-        EVENT_TIME,
-        USER_DATA,
-        APP_DATA,
+    fields_of(
         value({"@path": "$.properties.revenue"}, required=True),
         Field("net_revenue", "Net revenue", type="number"),
         CONTENT_IDS,
@@ -47,9 +49,7 @@ PURCHASE: Final = action(
         EVENT_ID,
         EVENT_SOURCE_URL,
         NUM_ITEMS,
-        CUSTOM_DATA,
-        *HANDLING,
-        *BATCHING,
+        second=Field("currency", "Currency", required=True, default=CURRENCY.default, help=CURRENCY.help),
     ),
     'type = "track" and event = "Order Completed"',
     "Purchase",
@@ -60,11 +60,7 @@ INITIATE_CHECKOUT: Final = action(
     "initiateCheckout",
     "Initiate Checkout",
     "A checkout was begun.",
-    (
-        ACTION_SOURCE,
-        EVENT_TIME,
-        USER_DATA,
-        APP_DATA,
+    fields_of(
         CONTENT_CATEGORY,
         CONTENT_IDS,
         contents(MANY),
@@ -73,9 +69,6 @@ INITIATE_CHECKOUT: Final = action(
         EVENT_SOURCE_URL,
         NUM_ITEMS,
         value({"@path": "$.properties.revenue"}),
-        CUSTOM_DATA,
-        *HANDLING,
-        *BATCHING,
     ),
     'type = "track" and event = "Checkout Started"',
     "InitiateCheckout",
@@ -86,11 +79,7 @@ ADD_TO_CART: Final = action(
     "addToCart",
     "Add to Cart",
     "A product was put into the cart.",
-    (
-        ACTION_SOURCE,
-        EVENT_TIME,
-        USER_DATA,
-        APP_DATA,
+    fields_of(
         CONTENT_IDS,
         CONTENT_NAME,
         CONTENT_TYPE,
@@ -99,9 +88,6 @@ ADD_TO_CART: Final = action(
         EVENT_ID,
         EVENT_SOURCE_URL,
         value({"@path": "$.properties.price"}),
-        CUSTOM_DATA,
-        *HANDLING,
-        *BATCHING,
     ),
     'type = "track" and event = "Product Added"',
     "AddToCart",
@@ -112,11 +98,7 @@ VIEW_CONTENT: Final = action(
     "viewContent",
     "View Content",
     "A product was viewed.",
-    (
-        ACTION_SOURCE,
-        EVENT_TIME,
-        USER_DATA,
-        APP_DATA,
+    fields_of(
         CONTENT_CATEGORY,
         Field("content_ids", "Content ids", multiple=True, default={"@path": "$.properties.product_id"}),
         CONTENT_NAME,
@@ -126,9 +108,6 @@ VIEW_CONTENT: Final = action(
         EVENT_ID,
         EVENT_SOURCE_URL,
         value({"@path": "$.properties.price"}),
-        CUSTOM_DATA,
-        *HANDLING,
-        *BATCHING,
     ),
     'type = "track" and event = "Product Viewed"',
     "ViewContent",
@@ -139,11 +118,7 @@ SEARCH: Final = action(
     "search",
     "Search",
     "Something was searched for.",
-    (
-        ACTION_SOURCE,
-        EVENT_TIME,
-        USER_DATA,
-        APP_DATA,
+    fields_of(
         CONTENT_CATEGORY,
         CONTENT_IDS,
         contents(ONE),
@@ -152,9 +127,6 @@ SEARCH: Final = action(
         EVENT_SOURCE_URL,
         Field("search_string", "Search string", default={"@path": "$.properties.query"}),
         value(),
-        CUSTOM_DATA,
-        *HANDLING,
-        *BATCHING,
     ),
     'type = "track" and event = "Products Searched"',
     "Search",
@@ -165,7 +137,7 @@ PAGE_VIEW: Final = action(
     "pageView",
     "Page View",
     "A page was viewed.",
-    (ACTION_SOURCE, EVENT_TIME, USER_DATA, APP_DATA, EVENT_ID, EVENT_SOURCE_URL, CUSTOM_DATA, *HANDLING, *BATCHING),
+    fields_of(EVENT_ID, EVENT_SOURCE_URL),
     'type = "page"',
     "PageView",
     (),

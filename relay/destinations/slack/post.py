@@ -2,20 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from relay import __version__
-from relay.base import jsonio
-from relay.base.secret import reveal
-from relay.errors import DeliveryError, Misconfigured, PayloadError
+from relay.errors import DeliveryError, Misconfigured
 from relay.kit.alert_card import Card, card_of
+from relay.kit.chat_webhook import SECRETS, address_of
 from relay.kit.definition import Delivery
+from relay.kit.post import post_json
 from relay.kit.request import Request, Response
 from relay.kit.url import url_problem
 
-HOST: Final = "hooks.slack.com"
-HEADERS: Final = (("content-type", "application/json"), ("user-agent", f"relay/{__version__}"))
-SECRETS: Final = frozenset(("url",))
+HOSTS: Final = ("hooks.slack.com",)
 COLORS: Final[Mapping[str, str]] = {"firing": "#b3261e", "still firing": "#8a5a00", "resolved": "#0b7a4b"}
 MARKS: Final[Mapping[str, str]] = {"firing": ":red_circle:", "still firing": ":large_orange_circle:", "resolved": ":large_green_circle:"}
 GONE: Final = frozenset((b"no_service", b"no_team", b"no_active_hooks"))
@@ -76,12 +72,4 @@ def _section(text: str) -> dict[str, Any]:
 
 
 def _request(settings: Mapping[str, Any], fields: Mapping[str, Any], body: Mapping[str, Any]) -> Request:
-    given = fields.get("url")
-    if given and urlsplit(given).hostname != HOST:
-        raise PayloadError(f'field "url": the address must be of {HOST}; put one of another server into the setting url', field="url")
-    url = given or reveal(settings.get("url"))
-    if not url:
-        raise Misconfigured("there is no webhook URL: give the setting url, or the field url in the mapping")
-    if url_problem(url):
-        raise PayloadError(f'field "url": {url_problem(url)}', field="url")
-    return Request("POST", url, HEADERS, jsonio.dumps(body), secrets=SECRETS)
+    return post_json(address_of(settings, fields, HOSTS), body, secrets=SECRETS)

@@ -5,18 +5,15 @@ from typing import Any
 
 from relay.destinations.teams.post import post_alert, post_message, read_answer
 from relay.errors import Problem
-from relay.kit.alert_card import TRIGGER
-from relay.kit.definition import Action, Definition, Field, Preset, Setting
-from relay.kit.url import url_problem
+from relay.kit.chat_webhook import ALERTS, address_field, check_address, post_alert_action
+from relay.kit.definition import Action, Definition, Field, Setting
 
-URL_HELP = "The address of another workflow; left out: the destination's setting url."
+URL = address_field("The address of another workflow")
 
 
 def check(settings: Mapping[str, Any]) -> Sequence[Problem]:
     """What the types of the settings cannot show."""
-    url = settings.get("url")
-    wrong = url_problem(url.reveal()) if url else ""
-    return [Problem(f"url: {wrong}", None, "copy the workflow's address from Teams")] if wrong else []
+    return check_address(settings, "copy the workflow's address from Teams")
 
 
 DEFINITION = Definition(
@@ -35,7 +32,7 @@ DEFINITION = Definition(
             title="Post message",
             description="Posts a title, a text and facts, or a whole adaptive card.",
             fields=(
-                Field("url", "Webhook URL", format="uri", help=URL_HELP),
+                URL,
                 Field("title", "Title"),
                 Field("text", "Message", type="text", help="Markdown as cards know it."),
                 Field("facts", "Facts", type="object", help="Names and values, shown as a table."),
@@ -46,20 +43,8 @@ DEFINITION = Definition(
             perform=post_message,
             read_answer=read_answer,
         ),
-        "postAlert": Action(
-            slug="postAlert",
-            title="Post an alert of relay",
-            description="Posts an alert of the source relay: what is wrong, since when, a sample, and what to do.",
-            fields=(
-                Field("url", "Webhook URL", format="uri", help=URL_HELP),
-                Field("name", "Event", required=True, default={"@path": "$.event"}),
-                Field("alert", "Alert", type="object", required=True, default={"@path": "$.properties"}),
-            ),
-            default_trigger=TRIGGER,
-            perform=post_alert,
-            read_answer=read_answer,
-        ),
+        "postAlert": post_alert_action(post_alert, read_answer, URL),
     },
-    presets=(Preset("Alerts of relay", "postAlert", TRIGGER),),
+    presets=(ALERTS,),
     check=check,
 )  # fmt: skip

@@ -4,16 +4,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from relay.base.secret import reveal
 from relay.errors import DeliveryError, Misconfigured, PayloadError, Permanent, Retryable
 from relay.kit.alert_card import Card, card_of
+from relay.kit.chat_webhook import SECRETS, address_of, cut
 from relay.kit.definition import Delivery
 from relay.kit.js import print_as_js
 from relay.kit.post import post_json
 from relay.kit.request import Request, Response
 from relay.kit.url import url_problem
 
-SECRETS: Final = frozenset(("url",))
 COLORS: Final[Mapping[str, str]] = {"firing": "attention", "still firing": "warning", "resolved": "good"}
 BODY_BYTES: Final = 28_000
 """Microsoft Learn, Create an Incoming Webhook: 28 kB."""
@@ -64,11 +63,6 @@ def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[
     return [Permanent(said, code=str(status) if status else "BAD_REQUEST", status=status or 400)]
 
 
-def cut(text: str, most: int) -> str:
-    """At most `most` characters; a cut text ends with an ellipsis."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 def plain(text: str) -> str:
     """Text that is shown as it is: a card reads Markdown."""
     return _MARKDOWN.sub(r"\\\1", text)
@@ -100,14 +94,8 @@ def _card(blocks: Sequence[Mapping[str, Any]], link: str | None) -> dict[str, An
 
 
 def _request(settings: Mapping[str, Any], fields: Mapping[str, Any], card: Mapping[str, Any]) -> Request:
-    url = fields.get("url") or reveal(settings.get("url"))
-    if not url:
-        raise Misconfigured("there is no webhook URL: give the setting url, or the field url in the mapping")
-    problem = url_problem(url)
-    if problem:
-        raise PayloadError(f'field "url": {problem}', field="url")
     message = {"type": "message", "attachments": [{"contentType": "application/vnd.microsoft.card.adaptive", "content": card}]}
-    request = post_json(url, message, secrets=SECRETS)
+    request = post_json(address_of(settings, fields), message, secrets=SECRETS)
     if len(request.body) > BODY_BYTES:
         raise PayloadError(f"the message has {len(request.body):,} bytes, Teams takes {BODY_BYTES:,}", field="card" if fields.get("card") else "text")
     return request
