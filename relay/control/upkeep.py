@@ -127,8 +127,10 @@ class Upkeep:
         if await self._outbox.trim_now():
             return
         cursors = [cursor for name in await self._outbox.names() if name != ROUTER and (cursor := await self._outbox.cursor(name))]
-        behind = min(cursors, key=lambda cursor: cursor.pos, default=None)
-        if behind is None or behind.pos >= self._outbox.head:
+        head = self._outbox.head
+        unfinished = [cursor for cursor in cursors if cursor.pos < (head if cursor.end is None else cursor.end)]
+        behind = min(unfinished, key=lambda cursor: cursor.pos, default=None)
+        if behind is None:
             return
         expired = await self._outbox.expire(behind.name, behind.pos + EXPIRE_STEP, self._sources(behind))
         log.warning("entries.expired", destination=behind.name, entries=expired)
