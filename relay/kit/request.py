@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+
+from relay.base import jsonio
 
 
 @dataclass(slots=True)
@@ -26,6 +28,19 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     duration_ms: float = 0.0
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the status is one of success (2xx)."""
+        return 200 <= self.status < 300
+
+    def json_object(self) -> Mapping[str, Any]:
+        """The JSON object that the body is; empty when it is none."""
+        try:
+            data = jsonio.loads(self.body)
+        except ValueError:
+            return {}
+        return data if isinstance(data, dict) else {}
 
 
 class Transport(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from relay.base.clock import Clock
 from relay.base.event import Event
@@ -11,6 +11,9 @@ from relay.errors import DeliveryError, Misconfigured, Permanent
 from relay.kit.request import Request, Response
 
 T = TypeVar("T")
+
+EVERY_CALL: Final = 'type = "track" or type = "identify" or type = "page" or type = "screen" or type = "group" or type = "alias"'
+"""The trigger of the sinks that take whatever comes."""
 
 Connect = Callable[[str, int], Awaitable[Any]]
 """Host and port to a connected, non-blocking socket, behind the address guard of the destination. Raises Misconfigured or Retryable."""

@@ -8,7 +8,6 @@ from relay.base.event import Event
 from relay.base.ids import delivery_key
 from relay.errors import Problem
 
-EVERY_CALL: Final = 'type = "track" or type = "identify" or type = "page" or type = "screen" or type = "group" or type = "alias"'
 PLACEHOLDERS: Final = ("source", "type", "event")
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _MADE = dict.fromkeys(PLACEHOLDERS, "x")

@@ -48,7 +48,7 @@ def group_identify_user(settings: Settings, delivery: Delivery) -> Steps[None]:
         moment = unix_ms(fields.get("time"))
         member["time"] = delivery.event.received_ms if moment is None else moment
         answer = yield post_identification(settings, "/identify", [with_insert_id(settings, delivery, member)], fields)
-        if not 200 <= answer.status < 300:
+        if not answer.is_ok:
             return
     properties = {"group_properties": fields["group_properties"]} if "group_properties" in fields else {}
     whole = properties | {"group_value": group, "group_type": kind, "library": OWN_LIBRARY}

@@ -9,10 +9,9 @@ from relay.destinations.archive.sink import ArchiveSink, Layout
 from relay.errors import Problem
 from relay.kit.definition import Action, Definition, Preset, Setting
 from relay.kit.members import GZIP, ZSTD, has_zstd
-from relay.kit.sink import Archive, Sink, SinkContext
+from relay.kit.sink import EVERY_CALL, Archive, Sink, SinkContext
 
 _CODECS = {"gzip": GZIP, "zstd": ZSTD, "none": None}
-_EVERY_CALL = 'type = "track" or type = "identify" or type = "page" or type = "screen" or type = "group" or type = "alias"'
 
 
 def root_of(settings: Mapping[str, Any], data_folder: Path) -> Path:
@@ -53,13 +52,13 @@ DEFINITION = Definition(
             "write",
             "Write",
             description="Appends the event to the open file of its source.",
-            default_trigger=_EVERY_CALL,
+            default_trigger=EVERY_CALL,
             batch_size=500,
             linger_ms=20,
             batch_always=True,
         )
     },
-    presets=(Preset("All events", "write", _EVERY_CALL),),
+    presets=(Preset("All events", "write", EVERY_CALL),),
     check=_check,
     open_sink=_open,
     open_archive=_open_archive,

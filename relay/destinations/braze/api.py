@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-import orjson
-
 from relay.base.secret import reveal
 from relay.errors import DeliveryError, PayloadError, Permanent, Retryable
 from relay.kit.defaults import path
@@ -71,7 +69,7 @@ def track(kind: str, build: Build, settings: Mapping[str, Any], delivery: Delive
 def _track_parts(settings: Mapping[str, Any], kind: str, objects: list[dict[str, Any]]) -> Steps[None]:
     for start in range(0, len(objects), LARGEST_BATCH):
         response = yield _track(settings, kind, objects[start : start + LARGEST_BATCH])
-        if not 200 <= response.status < 300 or named_errors(response):
+        if not response.is_ok or named_errors(response):
             return
 
 
@@ -103,7 +101,7 @@ def read_answer(build: Build, deliveries: Sequence[Delivery], response: Response
     """An answer of success names the objects that failed by their place; events that were not sent are refused beside it."""
     if response.status == 429:
         return _come_back(deliveries, response)
-    if not 200 <= response.status < 300:
+    if not response.is_ok:
         return None
     built = [_try(build, {}, delivery) for delivery in deliveries]
     owners = [index for index, each in enumerate(built) if isinstance(each, list) for _ in each]
@@ -120,7 +118,7 @@ def read_single(deliveries: Sequence[Delivery], response: Response) -> Sequence[
     """As `read_answer`, for what is sent alone."""
     if response.status == 429:
         return _come_back(deliveries, response)
-    named = named_errors(response) if 200 <= response.status < 300 else []
+    named = named_errors(response) if response.is_ok else []
     return [Permanent(f"Braze refuses it: {named[0][1]}", status=400)] if named else None
 
 
@@ -128,10 +126,7 @@ def named_errors(response: Response) -> list[tuple[int, str]]:
     """Place and reason of each object that failed."""
     if b'"errors"' not in response.body:
         return []
-    try:
-        errors = orjson.loads(response.body).get("errors")
-    except (orjson.JSONDecodeError, AttributeError):
-        return []
+    errors = response.json_object().get("errors")
     found = []
     for error in errors if isinstance(errors, list) else ():
         place = error.get("index", 0) if isinstance(error, dict) else 0

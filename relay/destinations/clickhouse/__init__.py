@@ -9,9 +9,7 @@ from relay.destinations.clickhouse.sink import ClickHouseSink
 from relay.errors import Problem
 from relay.kit.definition import Action, Definition, Preset, Setting
 from relay.kit.request import Request
-from relay.kit.sink import Sink, SinkContext
-
-_EVERY_CALL = 'type = "track" or type = "identify" or type = "page" or type = "screen" or type = "group" or type = "alias"'
+from relay.kit.sink import EVERY_CALL, Sink, SinkContext
 
 
 def _open(settings: dict[str, Any], context: SinkContext) -> Sink:
@@ -56,14 +54,14 @@ DEFINITION = Definition(
             "write",
             "Write",
             description="Adds the event's rows to the tables of its source.",
-            default_trigger=_EVERY_CALL,
+            default_trigger=EVERY_CALL,
             batch_size=5_000,
             batch_bytes=8_000_000,
             linger_ms=1_000,
             batch_always=True,
         )
     },
-    presets=(Preset("All events", "write", _EVERY_CALL),),
+    presets=(Preset("All events", "write", EVERY_CALL),),
     check=_check,
     test=_test,
     open_sink=_open,

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-import orjson
-
 from relay.base.secret import reveal
 from relay.errors import DeliveryError, Permanent
 from relay.kit.definition import Action, Delivery, Field
@@ -65,12 +63,9 @@ def post(settings: Mapping[str, Any], where: str, body: Mapping[str, Any]) -> Re
 
 def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
     """A batch that was taken names the operations that were not, by their place in it."""
-    if not 200 <= response.status < 300 or b'"errors"' not in response.body:
+    if not response.is_ok or b'"errors"' not in response.body:
         return None
-    try:
-        named = orjson.loads(response.body).get("errors")
-    except (orjson.JSONDecodeError, AttributeError):
-        return None
+    named = response.json_object().get("errors")
     errors: list[DeliveryError | None] = [None] * len(deliveries)
     for error in named if isinstance(named, list) else ():
         place = error.get("batch_index", 0) if isinstance(error, dict) else None

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from relay.base import jsonio
 from relay.errors import DeliveryError, Misconfigured, PayloadError, Retryable
 from relay.kit.alert_card import Card, card_of
 from relay.kit.chat_webhook import SECRETS, address_of, cut
@@ -56,11 +55,7 @@ def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[
 
 
 def _wait_s(response: Response) -> float | None:
-    try:
-        data = jsonio.loads(response.body) if response.body else None
-    except ValueError:
-        data = None
-    wait = data.get("retry_after") if isinstance(data, Mapping) else None
+    wait = response.json_object().get("retry_after")
     if wait is None:
         wait = response.headers.get("x-ratelimit-reset-after")
     try:

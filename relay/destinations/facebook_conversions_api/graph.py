@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from relay.base import jsonio
 from relay.base.secret import reveal
 from relay.destinations.facebook_conversions_api.fields import EXTINFO
 from relay.destinations.facebook_conversions_api.person import user_data_of
@@ -73,11 +72,7 @@ def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[
     """Meta answers 400 to many troubles; `error.code` tells them apart: a bad token, a rate limit, a passing trouble, or a bad event."""
     if response.status < 400:
         return None
-    try:
-        body = jsonio.loads(response.body)
-    except ValueError:
-        return None
-    error = body.get("error") if isinstance(body, Mapping) else None
+    error = response.json_object().get("error")
     if not isinstance(error, Mapping):
         return None
     code = error.get("code")

@@ -31,7 +31,7 @@ def track_event(settings: Settings, delivery: Delivery) -> Steps[None]:
         raise PayloadError('field "anonymous_id" or "identity" is required: Heap takes no event of nobody', field="anonymous_id")
     if identity not in BLANK and (anonymous_id not in BLANK or traits):
         answer = yield _add_properties(settings, str(identity), anonymous_id, traits)
-        if not 200 <= answer.status < 300:
+        if not answer.is_ok:
             return
     properties = MARK | flat(fields.get("properties") or {})
     if fields.get("name") not in BLANK:

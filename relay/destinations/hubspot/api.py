@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from relay.base import jsonio
 from relay.base.secret import reveal
 from relay.errors import Misconfigured
 from relay.kit.js import print_as_js
@@ -35,28 +34,15 @@ def segment_of(text: str) -> str:
     return quote(text, safe="@+!$&'*,;=:~")
 
 
-def is_ok(response: Response) -> bool:
-    return 200 <= response.status < 300
-
-
-def data_of(response: Response) -> Mapping[str, Any]:
-    """The JSON object of an answer; empty when there is none."""
-    try:
-        data = jsonio.loads(response.body) if response.body else {}
-    except ValueError:
-        return {}
-    return data if isinstance(data, Mapping) else {}
-
-
 def id_of(response: Response) -> str:
     """The id of the object that an answer shows; empty when it shows none."""
-    value = data_of(response).get("id")
+    value = response.json_object().get("id")
     return "" if value is None else str(value)
 
 
 def found(response: Response, name: str) -> Sequence[Mapping[str, Any]]:
     """The objects in the list `name` of an answer."""
-    value = data_of(response).get(name)
+    value = response.json_object().get(name)
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from relay.base import jsonio
-from relay.destinations.hubspot.api import CONFLICT, GROUP_ID, NOT_FOUND, call, data_of, flat, found, id_of, is_ok, kept, segment_of
+from relay.destinations.hubspot.api import CONFLICT, GROUP_ID, NOT_FOUND, call, flat, found, id_of, kept, segment_of
 from relay.destinations.hubspot.fields import POSTAL_CODE, STAGE, first_of, path
 from relay.errors import DeliveryError, PayloadError, Permanent, Retryable
 from relay.kit.definition import Action, Delivery, Field
@@ -31,7 +31,7 @@ def upsert_company(settings: Mapping[str, Any], delivery: Delivery) -> Steps[Non
         response = yield call(settings, "GET", f"/crm/v3/objects/contacts/{segment_of(_email_of(delivery))}?idProperty=email")
         if response.status == NOT_FOUND:
             raise Permanent("HubSpot has no contact with the e-mail of this event; identify comes first", status=NOT_FOUND)
-        if not is_ok(response):
+        if not response.is_ok:
             return
         contact = id_of(response)
     company = yield from _upsert(settings, fields)
@@ -52,31 +52,31 @@ def _upsert(settings: Mapping[str, Any], fields: Mapping[str, Any]) -> Steps[str
     response = yield call(settings, "PATCH", f"{COMPANIES}/{segment_of(fields['groupid'])}?idProperty={GROUP_ID}", body)
     if _lacks_group_id(response):
         response = yield call(settings, "POST", "/crm/v3/properties/companies", GROUP_ID_PROPERTY)
-        if is_ok(response) or response.status == CONFLICT:
+        if response.is_ok or response.status == CONFLICT:
             raise Retryable(f"HubSpot had no company property {GROUP_ID}; it has one now", status=400)
         return ""
-    if response.status != NOT_FOUND and not is_ok(response):
+    if response.status != NOT_FOUND and not response.is_ok:
         return ""
-    if company := id_of(response) if is_ok(response) else "":
+    if company := id_of(response) if response.is_ok else "":
         return company
     sought = fields.get("companysearchfields")
     if sought:
         response = yield call(settings, "POST", f"{COMPANIES}/search", _search(sought))
         if response.status == 400:
             raise Permanent("HubSpot refuses the search for the company: do the search fields exist there?", status=400)
-        if not is_ok(response):
+        if not response.is_ok:
             return ""
         hits = found(response, "results")
-        if max(int(data_of(response).get("total") or 0), len(hits)) > 1:
+        if max(int(response.json_object().get("total") or 0), len(hits)) > 1:
             raise Permanent("the search fields find more than one company", status=400)
         if hits:
             company = str(hits[0].get("id") or "")
             response = yield from _with_property(settings, call(settings, "PATCH", f"{COMPANIES}/{segment_of(company)}", body))
-            return company if is_ok(response) else ""
+            return company if response.is_ok else ""
     if not fields["createNewCompany"]:
         return ""
     response = yield from _with_property(settings, call(settings, "POST", COMPANIES, body | {"associations": []}))
-    return id_of(response) if is_ok(response) else ""
+    return id_of(response) if response.is_ok else ""
 
 
 def _with_property(settings: Mapping[str, Any], request: Request) -> Steps[Response]:
@@ -84,7 +84,7 @@ def _with_property(settings: Mapping[str, Any], request: Request) -> Steps[Respo
     response = yield request
     if _lacks_group_id(response):
         made = yield call(settings, "POST", "/crm/v3/properties/companies", GROUP_ID_PROPERTY)
-        if not is_ok(made) and made.status != CONFLICT:
+        if not made.is_ok and made.status != CONFLICT:
             return made
         response = yield request
     return response
@@ -94,7 +94,7 @@ def _lacks_group_id(response: Response) -> bool:
     """HubSpot says so in a list of problems that stands as JSON inside the message."""
     if response.status != 400:
         return False
-    message = str(data_of(response).get("message") or "").replace("Property values were not valid: ", "")
+    message = str(response.json_object().get("message") or "").replace("Property values were not valid: ", "")
     try:
         problems = jsonio.loads(message)
     except ValueError:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from relay.destinations.hubspot.api import NOT_FOUND, call, data_of, flat, found, is_ok, kept, segment_of
+from relay.destinations.hubspot.api import NOT_FOUND, call, flat, found, kept, segment_of
 from relay.destinations.hubspot.fields import POSTAL_CODE, STAGE, first_of, path
 from relay.errors import Permanent, Retryable
 from relay.kit.definition import Action, Delivery, Field
@@ -25,9 +25,9 @@ def upsert_contact(settings: Mapping[str, Any], delivery: Delivery) -> Steps[Non
         yield call(settings, "POST", CONTACTS, {"properties": properties})
         return
     stage = properties.get("lifecyclestage")
-    if stage and is_ok(response) and _stage_of(data_of(response)) != stage:
+    if stage and response.is_ok and _stage_of(response.json_object()) != stage:
         response = yield call(settings, "PATCH", address, {"properties": {"lifecyclestage": ""}})
-        if is_ok(response):
+        if response.is_ok:
             yield update
 
 
@@ -36,7 +36,7 @@ def upsert_contacts(settings: Mapping[str, Any], deliveries: Sequence[Delivery])
     wanted = _by_email(deliveries)
     asked = {"properties": ["email", "lifecyclestage", "hs_additional_emails"], "idProperty": "email", "inputs": [{"id": email} for email in wanted]}
     response = yield call(settings, "POST", f"{CONTACTS}/batch/read", asked)
-    if not is_ok(response):
+    if not response.is_ok:
         return
     known, missing = _sort(response, wanted)
     if missing:
@@ -104,7 +104,7 @@ def _all_taken(response: Response) -> bool:
     """False: the status decides. Raises when HubSpot took a part only: sending a contact twice changes nothing."""
     if response.status == PARTIAL:
         raise _refused(next(iter(found(response, "errors")), {}), response.status)
-    return is_ok(response)
+    return response.is_ok
 
 
 def _refused(error: Mapping[str, Any], status: int) -> Permanent | Retryable:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from relay.destinations.hubspot.api import CONFLICT, NOT_FOUND, call, data_of, found, is_ok
+from relay.destinations.hubspot.api import CONFLICT, NOT_FOUND, call, found
 from relay.destinations.hubspot.fields import first_of, path
 from relay.errors import PayloadError, Permanent, Retryable
 from relay.kit.definition import Action, Delivery, Field
@@ -30,9 +30,9 @@ def send_custom_event(settings: Mapping[str, Any], delivery: Delivery) -> Steps[
     properties = _clean(fields.get("properties") or {})
     mode = fields.get(MODE)
     response = yield call(settings, "GET", f"{DEFINITIONS}/{name}/?includeProperties=true")
-    if not is_ok(response) and response.status not in (400, NOT_FOUND):
+    if not response.is_ok and response.status not in (400, NOT_FOUND):
         return
-    definition = data_of(response) if is_ok(response) else {}
+    definition = response.json_object() if response.is_ok else {}
     if definition and not definition.get("archived"):
         full_name = str(definition.get("fullyQualifiedName") or "")
         if name not in (definition.get("name"), full_name):
@@ -42,7 +42,7 @@ def send_custom_event(settings: Mapping[str, Any], delivery: Delivery) -> Steps[
             raise Permanent(f"the event in HubSpot lacks {', '.join(missing)}, and the sync mode is add", code="HUBSPOT_SCHEMA_PROPERTIES_MISSING")
         for one in missing:
             response = yield call(settings, "POST", f"{DEFINITIONS}/{full_name}/property", _property(one, properties[one]))
-            if not is_ok(response) and not _exists(response):
+            if not response.is_ok and not _exists(response):
                 return
     else:
         if mode == "update":
@@ -50,9 +50,9 @@ def send_custom_event(settings: Mapping[str, Any], delivery: Delivery) -> Steps[
         response = yield call(settings, "POST", DEFINITIONS, _definition(name, record["object_type"], properties))
         if _exists(response):
             raise Retryable("another event has just made the definition in HubSpot", status=CONFLICT)
-        if not is_ok(response):
+        if not response.is_ok:
             return
-        full_name = str(data_of(response).get("fullyQualifiedName") or "")
+        full_name = str(response.json_object().get("fullyQualifiedName") or "")
     body = {"eventName": full_name, "objectId": record.get("object_id"), "email": record.get("email"), "utk": record.get("utk")}
     body |= {"occurredAt": fields.get("occurred_at"), "properties": properties}
     yield call(settings, "POST", "/events/v3/send", {key: value for key, value in body.items() if value is not None})
@@ -137,7 +137,7 @@ def _definition(name: str, object_type: str, properties: Mapping[str, Any]) -> d
 
 
 def _exists(response: Response) -> bool:
-    return response.status == CONFLICT and "already exists" in str(data_of(response).get("message") or "")
+    return response.status == CONFLICT and "already exists" in str(response.json_object().get("message") or "")
 
 
 CUSTOM_EVENT: Final = Action(

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from relay.base import jsonio
 from relay.base.secret import reveal
 from relay.errors import DeliveryError, Misconfigured, Retryable
 from relay.kit.definition import Delivery
@@ -42,9 +41,9 @@ def find_contact(settings: Mapping[str, Any], external_id: str, email: str) -> S
     field, value = ("external_id", external_id) if external_id else ("email", email)
     query = {"query": {"field": field, "operator": "=", "value": value}}
     response = yield call(settings, "POST", "/contacts/search", query)
-    if not is_ok(response):
+    if not response.is_ok:
         return "", False
-    hits = data_of(response)
+    hits = response.json_object()
     contacts = hits.get("data")
     if hits.get("total_count") == 1 and isinstance(contacts, list) and contacts and isinstance(contacts[0], Mapping):
         return str(contacts[0].get("id") or ""), True
@@ -60,19 +59,6 @@ def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[
         return None
     wait_s = max(int(reset) - deliveries[0].sent_s, 1.0)
     return [Retryable("Intercom's limit is reached", code=str(TOO_MANY), status=TOO_MANY, retry_after_s=wait_s)] * len(deliveries)
-
-
-def is_ok(response: Response) -> bool:
-    return 200 <= response.status < 300
-
-
-def data_of(response: Response) -> Mapping[str, Any]:
-    """The JSON object of an answer; empty when there is none."""
-    try:
-        data = jsonio.loads(response.body) if response.body else {}
-    except ValueError:
-        return {}
-    return data if isinstance(data, Mapping) else {}
 
 
 def segment_of(text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from relay.destinations.intercom.api import call, data_of, find_contact, is_ok, read_answer, segment_of
+from relay.destinations.intercom.api import call, find_contact, read_answer, segment_of
 from relay.kit.definition import Action, Delivery, Field
 from relay.kit.steps import Steps
 
@@ -16,8 +16,8 @@ def identify_company(settings: Mapping[str, Any], delivery: Delivery) -> Steps[N
         return
     response = yield call(settings, "POST", "/companies", body)
     contact = contact or body.get("contact_id", "")
-    company = data_of(response).get("id")
-    if is_ok(response) and contact:
+    company = response.json_object().get("id")
+    if response.is_ok and contact:
         yield call(settings, "POST", f"/contacts/{segment_of(contact)}/companies", {} if company is None else {"id": company})
 
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import orjson
-
 from relay.base.secret import reveal
 from relay.errors import DeliveryError, PayloadError, Permanent
 from relay.kit.defaults import first_of, path
@@ -88,28 +86,19 @@ def created_at(fields: Mapping[str, Any]) -> dict[str, int]:
 def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
     """Success may be in the body's code only; a bulk answer lists the users and events that it did not take."""
     whole = read_order(deliveries, response)
-    if whole is not None or not 200 <= response.status < 300:
+    if whole is not None or not response.is_ok:
         return whole
-    reasons = dict(_refused(_answer(response)))
+    reasons = dict(_refused(response.json_object()))
     return [_error(delivery.fields, reasons) for delivery in deliveries]
 
 
 def read_order(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
     """As `read_answer`, where there are no lists."""
-    answer = _answer(response) if 200 <= response.status < 300 else {}
+    answer = response.json_object() if response.is_ok else {}
     if answer.get("code", "Success") == "Success":
         return None
     error = Permanent(f"Iterable refuses it: {answer['code']}: {answer.get('msg') or 'no reason given'}", status=response.status)
     return [error] * len(deliveries)
-
-
-def _answer(response: Response) -> Mapping[str, Any]:
-    """The body; empty when it is no object."""
-    try:
-        answer = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
 
 
 def _error(fields: Mapping[str, Any], reasons: Mapping[tuple[str, str], str]) -> DeliveryError | None:

@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from relay.base.secret import reveal
 from relay.errors import DeliveryError, PayloadError, Permanent, Retryable
 from relay.kit.definition import Delivery, Field
@@ -52,20 +50,6 @@ def send(settings: Mapping[str, Any], where: str, body: Mapping[str, Any], metho
 def get(settings: Mapping[str, Any], where: str) -> Request:
     """`where`: path and query."""
     return Request("GET", ORIGIN + where, (*JSON_HEADERS, *headers(settings)), secrets=SECRETS)
-
-
-def is_taken(response: Response) -> bool:
-    """Whether the status is one of success."""
-    return 200 <= response.status < 300
-
-
-def answer_of(response: Response) -> dict[str, Any]:
-    """The body; empty when it is no object."""
-    try:
-        answer = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
 
 
 def phone_number(fields: Fields) -> str | None:
@@ -130,7 +114,7 @@ def read_batch(make: Make, deliveries: Sequence[Delivery], response: Response) -
     errors: list[DeliveryError | None] = [
         Permanent(one.message, code=one.code, status=400) if isinstance(one, PayloadError) else None for one in tried
     ]
-    if is_taken(response):
+    if response.is_ok:
         return errors
     if response.status not in (400, 422):
         return None
@@ -145,7 +129,7 @@ def read_batch(make: Make, deliveries: Sequence[Delivery], response: Response) -
 
 def _named(response: Response) -> list[tuple[int, str]]:
     """Place and reason of each event that a refusal names."""
-    errors = answer_of(response).get("errors")
+    errors = response.json_object().get("errors")
     found = []
     for error in errors if isinstance(errors, list) else ():
         source = error.get("source") if isinstance(error, Mapping) else None

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
-from relay.destinations.klaviyo.api import BATCH_BYTES, COUNTRY, ORIGIN, Fields, answer_of, batching, get, is_taken, made_of, read_batch, send, whom
+from relay.destinations.klaviyo.api import BATCH_BYTES, COUNTRY, ORIGIN, Fields, batching, get, made_of, read_batch, send, whom
 from relay.errors import Permanent, Retryable
 from relay.kit.defaults import path, paths
 from relay.kit.definition import Action, Delivery, Field, Performed
@@ -37,7 +37,7 @@ def _upsert(settings: Mapping[str, Any], data: dict[str, Any], list_id: str) -> 
     profile_id = _profile_id(response)
     if response.status == 409 and profile_id:
         response = yield send(settings, f"/api/profiles/{quote(profile_id, safe='')}", {"data": data | {"id": profile_id}}, "PATCH")
-    if list_id and is_taken(response):
+    if list_id and response.is_ok:
         yield _join(settings, list_id, profile_id)
 
 
@@ -50,7 +50,7 @@ def add(settings: Mapping[str, Any], delivery: Delivery) -> Steps[None]:
 def _add(settings: Mapping[str, Any], data: dict[str, Any], list_id: str) -> Steps[None]:
     response = yield send(settings, "/api/profiles/", {"data": data})
     profile_id = _profile_id(response)
-    if is_taken(response) or (response.status == 409 and profile_id):
+    if response.is_ok or (response.status == 409 and profile_id):
         yield _join(settings, list_id, profile_id)
 
 
@@ -90,8 +90,8 @@ def _members(list_id: str) -> str:
 
 def _profile_id(response: Response) -> str:
     """Of a profile that was made, or of the one that is there already; empty: the answer names none."""
-    answer = answer_of(response)
-    if is_taken(response):
+    answer = response.json_object()
+    if response.is_ok:
         data = answer.get("data")
         return str(data.get("id") or "") if isinstance(data, Mapping) else ""
     errors = answer.get("errors")
@@ -118,14 +118,14 @@ def _remove(settings: Mapping[str, Any], list_id: str, people: Sequence[Mapping[
         following = where
         while following:
             response = yield get(settings, following)
-            if not is_taken(response):
+            if not response.is_ok:
                 return
             ids, following = _page(response)
             found |= dict.fromkeys(ids)
     profiles = [{"type": "profile", "id": profile_id} for profile_id in found]
     for start in range(0, len(profiles), LARGEST_REMOVAL):
         response = yield send(settings, _members(list_id), {"data": profiles[start : start + LARGEST_REMOVAL]}, "DELETE")
-        if not is_taken(response):
+        if not response.is_ok:
             return
 
 
@@ -142,7 +142,7 @@ def _look_ups(people: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _page(response: Response) -> tuple[list[str], str]:
     """The ids of the profiles that an answer lists, and where the next page is; empty: there is none."""
-    answer = answer_of(response)
+    answer = response.json_object()
     if not answer and len(response.body) > len(b"{}"):
         raise Retryable("Klaviyo's list of profiles cannot be read")
     data, links = answer.get("data"), answer.get("links")

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from relay.base.secret import reveal
 from relay.errors import DeliveryError, Permanent
 from relay.kit.definition import Delivery
@@ -27,12 +25,9 @@ def request(settings: Mapping[str, Any], method: str, where: str, body: Mapping[
 
 def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
     """`success: false` is a refusal, whatever the status beside it."""
-    if not 200 <= response.status < 300:
+    if not response.is_ok:
         return None
-    try:
-        answer = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(answer, dict) or answer.get("success") is not False:
+    answer = response.json_object()
+    if answer.get("success") is not False:
         return None
     return [Permanent(f"Loops refuses it: {answer.get('message') or 'no reason given'}", status=response.status)] * len(deliveries)

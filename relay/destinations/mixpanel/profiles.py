@@ -30,7 +30,7 @@ def identify_user(settings: Settings, delivery: Delivery) -> Steps[None]:
         if fields.get("user_id") is None and "user_id" not in fields:
             del identity["$identified_id"]
         answer = yield post_data(settings, "/track", {"event": "$identify", "properties": identity | _source(settings)})
-        if not 200 <= answer.status < 300 or refusal(answer):
+        if not answer.is_ok or refusal(answer):
             return
     traits = fields.get("traits")
     if traits:

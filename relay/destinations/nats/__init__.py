@@ -8,8 +8,8 @@ from typing import Any
 from relay.base.secret import reveal
 from relay.errors import Problem
 from relay.kit.definition import Action, Definition, Preset, Setting
-from relay.kit.sink import Sink, SinkContext
-from relay.kit.stream import EVERY_CALL, host_and_port, name_problems, server_problems
+from relay.kit.sink import EVERY_CALL, Sink, SinkContext
+from relay.kit.stream import host_and_port, name_problems, server_problems
 
 PORT = 4222
 

@@ -7,9 +7,8 @@ from typing import Any
 from relay.base.secret import reveal
 from relay.errors import Problem
 from relay.kit.definition import Action, Definition, Preset, Setting
-from relay.kit.sink import Sink, SinkContext
+from relay.kit.sink import EVERY_CALL, Sink, SinkContext
 
-_EVERY_CALL = 'type = "track" or type = "identify" or type = "page" or type = "screen" or type = "group" or type = "alias"'
 TLS = ("verify", "require", "disable")
 
 
@@ -61,14 +60,14 @@ DEFINITION = Definition(
             "write",
             "Write",
             description="Adds the event's rows to the tables of its source.",
-            default_trigger=_EVERY_CALL,
+            default_trigger=EVERY_CALL,
             batch_size=1_000,
             batch_bytes=4_000_000,
             linger_ms=250,
             batch_always=True,
         )
     },
-    presets=(Preset("All events", "write", _EVERY_CALL),),
+    presets=(Preset("All events", "write", EVERY_CALL),),
     check=_check,
     open_sink=_open,
 )

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from relay.base import jsonio
 from relay.base.secret import reveal
 from relay.errors import DeliveryError, Misconfigured
 from relay.kit.definition import Delivery
@@ -54,11 +53,7 @@ def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[
     """200 with `quota_limited` means that PostHog threw the events away: the destination waits until a person has looked."""
     if response.status != 200 or b"quota_limited" not in response.body:
         return None
-    try:
-        answer = jsonio.loads(response.body)
-    except ValueError:
-        return None
-    limited = answer.get("quota_limited") if isinstance(answer, dict) else None
+    limited = response.json_object().get("quota_limited")
     if isinstance(limited, list) and "events" in limited:
         raise Misconfigured("PostHog's quota of events is used up: it takes no more in this billing period", code="QUOTA", status=200)
     return None

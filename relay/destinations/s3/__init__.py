@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 from relay.errors import Problem
 from relay.kit.definition import Action, Definition, Preset, Setting
 from relay.kit.members import GZIP, ZSTD, has_zstd
-from relay.kit.sink import Archive, Sink, SinkContext
+from relay.kit.sink import EVERY_CALL, Archive, Sink, SinkContext
 
 _CODECS = {"gzip": GZIP, "zstd": ZSTD}
-_EVERY_CALL = 'type = "track" or type = "identify" or type = "page" or type = "screen" or type = "group" or type = "alias"'
 LARGEST_BYTES = 64 * 1024 * 1024
 LONGEST_S = 3600
 
@@ -89,12 +88,12 @@ DEFINITION = Definition(
             "write",
             "Write",
             description="Collects events and writes them as one object for each source and hour.",
-            default_trigger=_EVERY_CALL,
+            default_trigger=EVERY_CALL,
             batch_size=1_000,
             batch_always=True,
         )
     },
-    presets=(Preset("All events", "write", _EVERY_CALL),),
+    presets=(Preset("All events", "write", EVERY_CALL),),
     check=_check,
     open_sink=_open,
     open_archive=_open_archive,

@@ -34,7 +34,3 @@ def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[
         return None
     wait_s = max(int(reset) - deliveries[0].sent_s, 1.0)
     return [Retryable("SendGrid's limit is reached", code=str(TOO_MANY), status=TOO_MANY, retry_after_s=wait_s)] * len(deliveries)
-
-
-def is_ok(response: Response) -> bool:
-    return 200 <= response.status < 300

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from relay.base import jsonio
-from relay.destinations.sendgrid.api import call, is_ok, read_answer
+from relay.destinations.sendgrid.api import call, read_answer
 from relay.errors import PayloadError
 from relay.kit.definition import Action, Delivery, Field
 from relay.kit.post import json_text
@@ -27,7 +26,7 @@ def update_contacts(settings: Mapping[str, Any], deliveries: Sequence[Delivery])
         if not any(delivery.fields.get(name) for name in IDS):
             raise PayloadError(f"the contact has none of {', '.join(IDS)}", field="primary_email")
     response = yield call(settings, "GET", "/v3/marketing/field_definitions")
-    if not is_ok(response):
+    if not response.is_ok:
         return
     by_name = _custom_fields(response)
     contacts = [_contact(delivery.fields, by_name) for delivery in deliveries]
@@ -41,11 +40,7 @@ def _contact(fields: Mapping[str, Any], by_name: Mapping[str, str]) -> dict[str,
 
 def _custom_fields(response: Response) -> dict[str, str]:
     """Ids by id and by name in lower case; an id wins over a name."""
-    try:
-        data = jsonio.loads(response.body) if response.body else {}
-    except ValueError:
-        return {}
-    listed = data.get("custom_fields") if isinstance(data, Mapping) else None
+    listed = response.json_object().get("custom_fields")
     known = [(str(one["id"]), str(one.get("name") or "")) for one in listed or () if isinstance(one, Mapping) and "id" in one]
     return {name.lower(): field_id for field_id, name in reversed(known)} | {f"#{field_id}": field_id for field_id, _ in known}
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from relay.base import jsonio
 from relay.base.secret import reveal
 from relay.destinations.tiktok_conversions.fields import FIELDS
 from relay.destinations.tiktok_conversions.person import user_of
@@ -60,13 +59,10 @@ def headers_of(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
     """TikTok answers 200 to what it refuses; the body's `code` tells, 0 is success."""
-    if not 200 <= response.status < 300:
+    if not response.is_ok:
         return None
-    try:
-        body = jsonio.loads(response.body)
-    except ValueError:
-        return None
-    code = body.get("code", 0) if isinstance(body, Mapping) else 0
+    body = response.json_object()
+    code = body.get("code", 0)
     if code == 0 or not isinstance(code, int):
         return None
     message = f"TikTok answers {code}: {body.get('message') or 'no reason given'}"

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from relay.base import jsonio
 from relay.base.secret import reveal
 from relay.errors import DeliveryError, Misconfigured, Permanent, Retryable
 from relay.kit.definition import Action, Delivery, Field
@@ -45,17 +44,9 @@ def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[
     """Too many requests by Twilio's own code is retried; an answer that leaves the message's fate open is final."""
     if response.status in UNSURE:
         return [Permanent("Twilio failed after it took the message; it may have been sent", code="unsure", status=response.status)]
-    if 400 <= response.status < 500 and _code_of(response) == TOO_MANY and response.status != 429:
+    if 400 <= response.status < 500 and response.json_object().get("code") == TOO_MANY and response.status != 429:
         return [Retryable("Twilio's limit is reached", code="429", status=response.status)]
     return None
-
-
-def _code_of(response: Response) -> Any:
-    try:
-        data = jsonio.loads(response.body) if response.body else None
-    except ValueError:
-        return None
-    return data.get("code") if isinstance(data, Mapping) else None
 
 
 SEND_SMS: Final = Action(
