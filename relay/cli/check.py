@@ -11,10 +11,12 @@ import click
 
 from relay.cli import exits
 from relay.cli.output import Output, output_options
-from relay.errors import ConfigError, DeliveryError, Place, Problem, RelayError
+from relay.errors import ConfigError, DeliveryError, Misconfigured, Place, Problem, RelayError
 
 if TYPE_CHECKING:
     from relay.cli.reach import Unreached
+    from relay.kit.definition import Definition
+    from relay.kit.request import Response
     from relay.pipeline.compiled import Compiled, CompiledDestination
     from relay.workspace.assemble import Loaded
 
@@ -220,6 +222,8 @@ async def _reach(compiled: "CompiledDestination") -> Reached | None:
         return Reached(destination.slug, False, f"no answer within {destination.timeout_s:g} s")
     finally:
         await transport.close()
+    if refusal := _refusal(compiled.definition, response):
+        return Reached(destination.slug, False, f"{refusal.code}: {refusal.message}")
     if response.status in (401, 403, 410):
         return Reached(destination.slug, False, f"refuses relay with status {response.status}: check its settings")
     if response.status == 404:
@@ -227,3 +231,14 @@ async def _reach(compiled: "CompiledDestination") -> Reached | None:
     if response.status >= 500:
         return Reached(destination.slug, False, f"answers with status {response.status}")
     return Reached(destination.slug, True, f"answers (status {response.status}, {response.duration_ms:.0f} ms)")
+
+
+def _refusal(definition: "Definition", response: "Response") -> Misconfigured | None:
+    """What the definition itself reads out of an answer, whatever its status."""
+    if definition.read_test is None:
+        return None
+    try:
+        errors = definition.read_test([], response) or ()
+    except DeliveryError as error:
+        errors = [error]
+    return next((error for error in errors if isinstance(error, Misconfigured)), None)

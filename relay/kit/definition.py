@@ -155,6 +155,9 @@ class Definition:
     """Mistakes in resolved settings that types cannot show (a URL with a user name, a secret of the wrong form)."""
     test: Callable[[Mapping[str, Any]], Request | None] | None = None
     """The harmless call of `relay check`, where the API has one; None as its result: these settings give nothing to ask."""
+    read_test: ReadAnswer | None = None
+    """For an API whose status does not tell that the settings are wrong: an action's `read_answer`, asked without deliveries about the answer
+    to `test`. Only Misconfigured counts, since a harmless call may well be refused."""
     open_sink: OpenSink | None = None
     open_archive: OpenArchive | None = None
     """How to read back what the sink stored, where that can be done: for replays."""

@@ -43,6 +43,32 @@ async def test_a_definition_is_reached_by_its_harmless_call(slug: str, tmp_path:
         assert receiver.count == asked
 
 
+@pytest.mark.parametrize(
+    ("slug", "status", "body", "detail"),
+    [
+        ("tiktok-conversions", 200, b'{"code":40105,"message":"expired"}', "credentials: TikTok answers 40105: expired"),
+        ("tiktok-conversions", 200, b'{"code":40002,"message":"no data"}', ""),
+        ("facebook-conversions-api", 400, b'{"error":{"code":190,"message":"expired"}}', "credentials: Meta answers 190: expired"),
+        ("facebook-conversions-api", 400, b'{"error":{"code":4,"message":"slower"}}', ""),
+        ("amplitude", 400, b'{"code":400,"error":"Invalid API key: k"}', "credentials: Amplitude does not know the API key"),
+        ("amplitude", 400, b'{"code":400,"error":"missing events"}', ""),
+        ("posthog", 200, b'{"status":1,"quota_limited":["events"]}', "QUOTA: PostHog's quota"),
+    ],
+)
+async def test_what_an_answer_hides_of_wrong_settings_is_told(
+    slug: str, status: int, body: bytes, detail: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a detail: the harmless call is refused, as it may be."""
+    async with Receiver() as receiver:
+        path = tmp_path / "relay.toml"
+        path.write_text(configured(slug, CASES[slug], receiver))
+        receiver.default = answer(status, body=body)
+        assert await checked(path) == (1 if detail else 0)
+        (reached,) = json.loads(capsys.readouterr().out)["destinations"]
+        assert reached["ok"] is not bool(detail)
+        assert detail in reached["detail"]
+
+
 async def test_the_console_tells_the_catalog_as_the_command_line_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with Receiver() as receiver, running(source() + webhook("orders", receiver), tmp_path) as relay, aiohttp.ClientSession() as http:
         for path, words in (("catalog", ["catalog"]), ("catalog/hubspot", ["catalog", "hubspot"])):

@@ -90,4 +90,5 @@ DEFINITION = Definition(
         Preset("Identify Calls", "identifyUser", 'type = "identify"'),
     ),
     test=probe,
+    read_test=read_event_answer,
 )  # fmt: skip

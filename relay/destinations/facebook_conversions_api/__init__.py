@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from relay.destinations.facebook_conversions_api.events import ACTIONS
-from relay.destinations.facebook_conversions_api.graph import SECRETS, headers_of, pixel_url
+from relay.destinations.facebook_conversions_api.graph import SECRETS, headers_of, pixel_url, read_answer
 from relay.kit.definition import Definition, Setting
 from relay.kit.request import Request
 
@@ -25,4 +25,5 @@ DEFINITION = Definition(
     ),
     actions={action.slug: action for action in ACTIONS},
     test=test,
+    read_test=read_answer,
 )

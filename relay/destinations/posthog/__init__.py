@@ -91,4 +91,5 @@ DEFINITION = Definition(
     ),
     check=check,
     test=probe,
+    read_test=read_answer,
 )  # fmt: skip

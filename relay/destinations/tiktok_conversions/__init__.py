@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from relay.destinations.tiktok_conversions.report import REPORT_WEB_EVENT, headers_of
+from relay.destinations.tiktok_conversions.report import REPORT_WEB_EVENT, headers_of, read_answer
 from relay.kit.definition import Definition, Preset, Setting
 from relay.kit.post import post_json
 from relay.kit.request import Request
@@ -58,4 +58,5 @@ DEFINITION = Definition(
     actions={REPORT_WEB_EVENT.slug: REPORT_WEB_EVENT},
     presets=tuple(Preset(name, REPORT_WEB_EVENT.slug, trigger, {**contents, "event": event}) for name, trigger, event, contents in PRESETS),
     test=test,
+    read_test=read_answer,
 )
