@@ -1,18 +1,18 @@
 """Requests to Braze's REST API, whom they are about, and what its answers say. Pure."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from relay.base.secret import reveal
-from relay.errors import DeliveryError, PayloadError, Permanent, Retryable
+from relay.errors import DeliveryError, PayloadError, Permanent
 from relay.kit.defaults import path
 from relay.kit.definition import Action, Delivery, Field, Performed
 from relay.kit.moment import iso_utc, unix_ms
 from relay.kit.post import Headers, post_json
 from relay.kit.request import Request, Response
 from relay.kit.steps import Steps
+from relay.kit.window import read_window
 
 SECRETS: Final = frozenset(("authorization",))
 LARGEST_BATCH: Final = 75
@@ -100,7 +100,7 @@ def _try(build: Build, settings: Mapping[str, Any], delivery: Delivery) -> list[
 def read_answer(build: Build, deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
     """An answer of success names the objects that failed by their place; events that were not sent are refused beside it."""
     if response.status == 429:
-        return _come_back(deliveries, response)
+        return read_window("Braze", deliveries, response)
     if not response.is_ok:
         return None
     built = [_try(build, {}, delivery) for delivery in deliveries]
@@ -117,7 +117,7 @@ def read_answer(build: Build, deliveries: Sequence[Delivery], response: Response
 def read_single(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
     """As `read_answer`, for what is sent alone."""
     if response.status == 429:
-        return _come_back(deliveries, response)
+        return read_window("Braze", deliveries, response)
     named = named_errors(response) if response.is_ok else []
     return [Permanent(f"Braze refuses it: {named[0][1]}", status=400)] if named else None
 
@@ -133,17 +133,6 @@ def named_errors(response: Response) -> list[tuple[int, str]]:
         reason = error.get("type") if isinstance(error, dict) else error
         found.append((place if isinstance(place, int) else -1, str(reason or "no reason given")))
     return found
-
-
-def _come_back(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
-    """Braze says when its window ends, in Unix seconds, instead of how long to wait."""
-    try:
-        wait_s = float(response.headers.get("x-ratelimit-reset", "")) - deliveries[0].sent_s
-    except ValueError:
-        return None
-    if "retry-after" in response.headers or not math.isfinite(wait_s):
-        return None
-    return [Retryable("Braze's window is used up", code="429", status=429, retry_after_s=max(wait_s, 1.0))] * len(deliveries)
 
 
 def tracking(slug: str, title: str, description: str, trigger: str, kind: str, build: Build, fields: tuple[Field, ...]) -> Action:

@@ -1,23 +1,24 @@
 """Intercom's API: addresses by region, requests, the search for a contact, and what its answers say. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
 from relay.base.secret import reveal
-from relay.errors import DeliveryError, Misconfigured, Retryable
-from relay.kit.definition import Delivery
+from relay.errors import Misconfigured
 from relay.kit.moment import unix_ms
 from relay.kit.post import post_json
-from relay.kit.request import Request, Response
+from relay.kit.request import Request
 from relay.kit.steps import Steps
+from relay.kit.window import read_window
 
 ORIGINS: Final[Mapping[str, str]] = {
     "north_america": "https://api.intercom.io", "europe": "https://api.eu.intercom.io", "australia": "https://api.au.intercom.io",
 }  # fmt: skip
 SECRETS: Final = frozenset(("authorization",))
-TOO_MANY: Final = 429
+read_answer: Final = partial(read_window, "Intercom")
 
 
 def call(settings: Mapping[str, Any], method: str, path: str, body: Any = None) -> Request:
@@ -48,17 +49,6 @@ def find_contact(settings: Mapping[str, Any], external_id: str, email: str) -> S
     if hits.get("total_count") == 1 and isinstance(contacts, list) and contacts and isinstance(contacts[0], Mapping):
         return str(contacts[0].get("id") or ""), True
     return "", True
-
-
-def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
-    """Too many requests: Intercom names the second at which its window ends, not how long to wait."""
-    if response.status != TOO_MANY or "retry-after" in response.headers:
-        return None
-    reset = response.headers.get("x-ratelimit-reset", "")
-    if not reset.isdecimal():
-        return None
-    wait_s = max(int(reset) - deliveries[0].sent_s, 1.0)
-    return [Retryable("Intercom's limit is reached", code=str(TOO_MANY), status=TOO_MANY, retry_after_s=wait_s)] * len(deliveries)
 
 
 def segment_of(text: str) -> str:
