@@ -61,6 +61,8 @@ class Ends:
             if item is None:
                 board.loose -= 1
             else:
+                if live.caution:
+                    live.caution.clear(hand(item.seq))
                 board.settled(item)
                 board.leave(item)  # rule 5.7: delivered frees the lane at once
         line = live.attempts[-1]

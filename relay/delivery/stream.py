@@ -7,12 +7,12 @@ from typing import Any
 
 from relay.base.event import Event, event_of
 from relay.base.jsonio import dumps
-from relay.delivery.crashes import Caution
+from relay.delivery.crashes import Caution, hand
 from relay.delivery.feed import Feed
 from relay.delivery.lanes import Item
 from relay.delivery.throttle import Throttle
 from relay.kit.fql import compile_filter
-from relay.outbox.interface import Attempt, Consumer, Outcome, Settlement
+from relay.outbox.interface import WHOLE, Attempt, Consumer, Outcome, Settlement
 from relay.outbox.ledger import WINDOW, mark
 
 UNSAVED_MAX = 1_000
@@ -40,7 +40,7 @@ class Stream:
         condition = (self.replay or {}).get("filter")
         self._takes = compile_filter(condition) if condition else None
         self.pace = Throttle(float((self.replay or {}).get("rate") or 0))
-        self.caution = Caution(cursor.state.get("started"), now_s=now_s) if careful else None
+        self.caution = Caution(_unsettled(consumer), now_s=now_s) if careful else None
         self.open_rows = 0
         self.flying = 0
         """Items in flight, of a replay and of what was sent again: a replay that is given up ends after them."""
@@ -170,3 +170,13 @@ class Stream:
         context = event.payload.get("context")
         payload = {**event.payload, "context": {**(context if isinstance(context, dict) else {}), "replay": True}}
         return event_of(payload, event.source_id, event.received_ms, dumps(payload))
+
+
+def _unsettled(consumer: Consumer) -> dict[str, int]:
+    """What the last run left of `started`, without what was settled meanwhile: it is in nobody's hand again."""
+    cursor, rows = consumer.cursor, {hand(row.seq, row) for row in consumer.rows}
+    written: Mapping[str, int] = cursor.state.get("started") or {}
+    whole = f"/{WHOLE}"
+    return {
+        name: ends for name, ends in written.items() if name in rows or (name.endswith(whole) and not cursor.is_done(int(name.removesuffix(whole))))
+    }

@@ -379,7 +379,7 @@ async def test_a_replay_is_counted_then_started_over_what_the_live_cursor_has_pa
     consumer = await console.filled(4)
     for seq in (1, 2, 3):
         await settle(consumer, seq, Door.DELIVERED)
-    assert await console.post("replay", {"to": "orders", "since_s": 0, "dry_run": True}) == {"count": 3, "estimate_s": 0.04}
+    assert await console.post("replay", {"to": "orders", "since_s": 0, "dry_run": True}) == {"count": 3, "estimate_s": 0.04, "exact": True}
     started = await console.post("replay", {"to": "orders", "since_s": 0, "source": "web", "rate": 5}, status=202)
     assert started == {"count": 3, "job": "orders#1"}
     assert console.actors.refreshed == 1

@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 SOURCE = {"slug", "name", "rate", "accepted", "rejected", "blocked", "duplicates", "last_event_s", "spark"}
 DESTINATION = {
     "slug", "name", "type", "enabled", "state", "breaker", "held_by", "hold_code", "hold_status", "since", "accepted", "pending", "retry", "parked",
-    "dead", "oldest_s", "balance_ok", "rate", "success", "p95_ms", "spark", "sources",
+    "dead", "oldest_s", "balance_ok", "rate", "success", "attempts", "p95_ms", "spark", "sources",
 }  # fmt: skip
 FUNNEL = {"received", "failed_on_ingest", "filtered_at_source", "filtered_at_destination", "pending", "retry", "failed", "delivered", "by_code"}
 
@@ -305,7 +305,7 @@ async def test_a_replay_is_estimated_and_can_be_stopped(tmp_path: Path) -> None:
         await relay.track_many(60)
         await relay.settled("hook")
         dry = await asked.ask("POST", "replay", {"to": "hook", "since_s": 0, "rate": 10, "dry_run": True})
-        assert dry == {"count": 60, "estimate_s": 6.0}
+        assert dry == {"count": 60, "estimate_s": 6.0, "exact": True}
         receiver.default = stall(0.01)
         job = await relay.app.replays.start(ReplaySpec("hook", 0, rate=10), SIGNAL)
         await eventually(lambda: receiver.count > 62)

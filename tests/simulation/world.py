@@ -93,7 +93,7 @@ class Life:
 
         supplies = Supplies(
             self.outbox, world.clock, world.chance, self, open_feed,  # type: ignore[arg-type]
-            lambda model: SimTransport(world.receivers, model.destination_id), lambda destination: None, setting_digest,
+            lambda model: SimTransport(world.receivers, model.destination_id), lambda destination, transport: None, setting_digest,
             asyncio.Lock() if self.number > 1 else None,
         )  # fmt: skip
         self.supervisor = Supervisor(supplies, drain_s=DRAIN_S)

@@ -1,11 +1,14 @@
 """What counts as a suspect, and when it is guilty."""
 
 import json
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from relay.delivery.crashes import CAREFUL_S, CAREFUL_TIMES, ENDS, Caution, hand
-from relay.outbox.interface import RETRY, Row
+from relay.delivery.stream import Stream
+from relay.outbox.interface import PARKED, RETRY, WHOLE, Consumer, Cursor, Row
 
 A, B = hand(1), hand(2, Row(2, "sub", RETRY, "web"))
 
@@ -78,3 +81,13 @@ def test_care_ends_after_a_while(written, times: int, at_s: float, over: bool) -
         caution.take(B)
         caution.put_back(B)
     assert caution.is_over(at_s) == over
+
+
+def test_what_was_settled_meanwhile_is_no_suspect() -> None:
+    """A crash after the commit of an outcome: nobody will handle that event again, so nothing would ever strike it off."""
+    started = {"3/*": 1, "4/*": 2, "6/*": 1, "5/sub": 1, "2/sub": 1}
+    cursor = Cursor("d", 0, 4, ahead=0b10, state={"started": started})  # 1 to 4 and 6 are settled
+    consumer = SimpleNamespace(name="d", cursor=cursor, rows=[Row(2, "sub", RETRY, "web"), Row(3, WHOLE, PARKED, "web")])
+    stream = Stream(cast(Consumer, consumer), now_s=0, careful=True)
+    assert stream.caution
+    assert stream.caution.patch() == {"started": {"3/*": 1, "2/sub": 1}}
