@@ -14,13 +14,18 @@ T = TypeVar("T")
 async def carefully(alone: asyncio.Lock, hands: Sequence[tuple[Stream, Caution, str]], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Do `work` with these in hand. `alone` is held while a suspect is handled, by whichever actor. Cancelled: what is in hand came back."""
     is_suspect = any(caution.is_suspect(name) for _, caution, name in hands)
+    streams = {stream.name: stream for stream, _, _ in hands}.values()
     async with alone if is_suspect else nullcontext():
         for _, caution, name in hands:
             caution.take(name)
         try:
-            for stream in {stream.name: stream for stream, _, _ in hands}.values():
+            for stream in streams:
                 await stream.note()
-            return await work()
+            result = await work()
         finally:
             for _, caution, name in hands:
                 caution.put_back(name)
+        if is_suspect:  # on disk before the next suspect is taken, or the end that that one brings would count for this one too
+            for stream in streams:
+                await stream.note()
+        return result
