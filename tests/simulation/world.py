@@ -318,6 +318,9 @@ class World:
 
     async def _in_life(self, life: Life, work: Coroutine[Any, Any, Any], name: str) -> Any:
         """The result, or None when the process died or refused meanwhile."""
+        if life.dead:
+            work.close()
+            return None
         task = life.spawn(work, name)
         await asyncio.wait([task])
         if task.cancelled():
