@@ -95,7 +95,8 @@ class Town:
                     events.append(last)
                 if events:
                     last = events[0]
-                    await self.send(events, slug)
+                    with suppress(TimeoutError, aiohttp.ClientError):  # relay may be starting again
+                        await self.send(events, slug)
 
 
 def configuration(receiver: Receiver) -> str:
