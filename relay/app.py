@@ -318,21 +318,24 @@ class App:
         await self.tracking.start()
 
     def _private_app(self) -> web.Application:
-        clock, ui = self._seams.clock, self.settings.ui
-        tokens = TokenStore(self.database, clock)
-        self.sessions = Sessions(self.database, clock, lasts_s=ui.session_hours * 3600, ui_token=ui.token)
+        tokens = TokenStore(self.database, self._seams.clock)
+        self._build_orders(tokens)
+        self._build_gate(tokens)
+        self._build_live()
+        self._heartbeat = Heartbeat(self._seams.clock)
+        self._heartbeat.start()
+        return private_app(api=self._console(tokens), health=self._health(), gate=self.gate, pages=Pages() if self.settings.ui.enabled else None)
+
+    def _build_orders(self, tokens: TokenStore) -> None:
+        """What a person may order or ask."""
+        clock = self._seams.clock
         self.operations = Operations(
             outbox=self.outbox, current=self.current, access=tokens, clock=clock, observer=self.observer, refresh=self.supervisor.refresh
         )
         self.replays = Replays(
             outbox=self.outbox, current=self.current, supervisor=self.supervisor, access=tokens, clock=clock, archives=self.archives
         )
-        statistics = Statistics(
-            outbox=self.outbox, operations=self.operations, measure=self.measure, current=self.current, clock=clock,
-            healthy=lambda: self._ready and not (self.database.failed or self.database.full or self.outbox.reserve),
-            tracking_url=lambda: self.tracking_url,
-        )  # fmt: skip
-        self.why = Why(outbox=self.outbox, current=self.current, clock=clock, mask_names=tuple(ui.mask))
+        self.why = Why(outbox=self.outbox, current=self.current, clock=clock, mask_names=tuple(self.settings.ui.mask))
         self.publisher = Publisher(
             read=self._read,
             compile=self._compile,
@@ -343,7 +346,11 @@ class App:
             observer=self.observer,
         )
         self.publisher.warnings = self._first_warnings
-        started_s = clock.now()
+
+    def _build_gate(self, tokens: TokenStore) -> None:
+        """Who may come in."""
+        clock, ui = self._seams.clock, self.settings.ui
+        self.sessions = Sessions(self.database, clock, lasts_s=ui.session_hours * 3600, ui_token=ui.token)
         self.gate = Gate(
             cli_token=Secret(self.cli_token),
             ui_token=ui.token,
@@ -356,6 +363,24 @@ class App:
             proxies=Proxies(self.settings.server.trusted_proxies),
             clock=clock,
         )
+
+    def _build_live(self) -> None:
+        """The live rows, and who sends them."""
+        clock, ui = self._seams.clock, self.settings.ui
+        tap = Tap(clock, self.metrics, ring_rows=ui.ring_events, max_rate=ui.max_rows_per_s)
+        pulse = Pulse(totals=self.outbox.totals, operations=self.operations, current=self.current, clock=clock, firing=lambda: len(self.watch.alerts))
+        live = Live(tap=tap, outbox=self.outbox, router=self.router, current=self.current, pulse=pulse)
+        self.live = LiveRoutes(live, self.gate, clock, version=__version__, max_viewers=ui.max_viewers, mask_names=tuple(ui.mask))
+        self.watch.listeners.append(lambda alert: self.live.announce(shown(alert, [])))
+
+    def _console(self, tokens: TokenStore) -> ConsoleApi:
+        """The JSON of the pages and commands."""
+        clock, ui, started_s = self._seams.clock, self.settings.ui, self._seams.clock.now()
+        statistics = Statistics(
+            outbox=self.outbox, operations=self.operations, measure=self.measure, current=self.current, clock=clock,
+            healthy=lambda: self._ready and not (self.database.failed or self.database.full or self.outbox.reserve),
+            tracking_url=lambda: self.tracking_url,
+        )  # fmt: skip
         inventory = Inventory(
             self.settings, self._loaded.tree, str(self._folder.path), started_s, self.database, self.workspaces, self.current,
             lambda: self.upkeep.room, lambda: self.publisher.warnings,
@@ -371,12 +396,7 @@ class App:
             link=self._alerts_page,
             enabled=self.settings.alerts.enabled,
         )
-        tap = Tap(clock, self.metrics, ring_rows=ui.ring_events, max_rate=ui.max_rows_per_s)
-        pulse = Pulse(totals=self.outbox.totals, operations=self.operations, current=self.current, clock=clock, firing=lambda: len(self.watch.alerts))
-        live = Live(tap=tap, outbox=self.outbox, router=self.router, current=self.current, pulse=pulse)
-        self.live = LiveRoutes(live, self.gate, clock, version=__version__, max_viewers=ui.max_viewers, mask_names=tuple(ui.mask))
-        self.watch.listeners.append(lambda alert: self.live.announce(shown(alert, [])))
-        console = ConsoleApi(
+        return ConsoleApi(
             ready=lambda: Ready(__version__, self.tracking_url, self.ui_url, started_s),
             current=self.current,
             operations=self.operations,
@@ -395,9 +415,10 @@ class App:
                 self.live,
             ),
         )
-        self._heartbeat = Heartbeat(clock)
-        self._heartbeat.start()
-        health = Health(
+
+    def _health(self) -> Health:
+        """Liveness, readiness and metrics."""
+        return Health(
             heartbeat=self._heartbeat,
             checks={
                 "started": lambda: self._ready,
@@ -410,7 +431,6 @@ class App:
             gauges=self._snapshot,
             gate=self.gate,
         )
-        return private_app(api=console, health=health, gate=self.gate, pages=Pages() if ui.enabled else None)
 
     async def _snapshot(self) -> Snapshot:
         workspace = self.current.compiled.workspace
