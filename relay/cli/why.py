@@ -107,8 +107,13 @@ def _stages(stages: Iterable[Mapping[str, Any]]) -> list[str]:
         code = f" {stage['code']}" if stage["code"] else ""
         text = f": {stage['text']}" if stage["text"] else ""
         lines.append(f"{stage['stage']:<12} {stage['outcome']}{code}{text}")
-        lines += [f"{'':<12}   {change['path']}: {change['before']!r} -> {change['after']!r}" for change in stage.get("changes", ())]
+        lines += [f"{'':<12}   {change['path']}: {_difference(change)}" for change in stage.get("changes", ())]
     return lines
+
+
+def _difference(change: Mapping[str, Any]) -> str:
+    """A value that a stage made, or what it made of another."""
+    return f"{change['after']!r}" if change["before"] is None else f"{change['before']!r} -> {change['after']!r}"
 
 
 def _bad(verdict: str, out: Output) -> str:

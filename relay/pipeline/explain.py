@@ -100,7 +100,7 @@ def explain_destination(sourced: Sourced, destination: CompiledDestination, *, s
         if unit.problem:
             traces.append(Trace("mapping", "refused", unit.problem_code, f"{name}: {unit.problem}"))
         else:
-            traces.append(Trace("mapping", "mapped", text=name, changes=() if _is_whole(unit) else diff(sourced.event.payload, unit.fields)))
+            traces.append(Trace("mapping", "mapped", text=name, changes=made_fields(unit)))
     return Explanation(tuple(traces), None, tuple(planned))
 
 
@@ -131,9 +131,11 @@ def diff(before: Any, after: Any) -> tuple[Change, ...]:
     return tuple(found[:CHANGES_MAX])
 
 
-def _is_whole(unit: Unit) -> bool:
-    """Whether the fields are the event itself: then there is nothing to compare."""
-    return any(value is unit.event.payload for value in unit.fields.values())
+def made_fields(unit: Unit) -> tuple[Change, ...]:
+    """What a mapping gave, field by field; nothing where the whole event goes on as it is."""
+    if any(value is unit.event.payload for value in unit.fields.values()):
+        return ()
+    return tuple(Change(name, None, value) for name, value in unit.fields.items())[:CHANGES_MAX]
 
 
 def _diff(before: Any, after: Any, path: str, found: list[Change]) -> None:
