@@ -79,3 +79,8 @@ def event_of(payload: Mapping[str, Any], source_id: str, received_ms: int, body:
         payload["messageId"], source_id, kind, name or "", payload.get("userId") or "", payload.get("anonymousId") or "",
         received_ms, payload, body,
     )  # fmt: skip
+
+
+def changed(event: Event, payload: Mapping[str, Any]) -> Event:
+    """A copy of `event` whose message is `payload`; it keeps its id, its source and its time of arrival."""
+    return event_of(payload, event.source_id, event.received_ms, jsonio.dumps(payload))

@@ -49,8 +49,8 @@ __all__ = [
     "unknown_tables",
 ]
 
-WORKSPACE_TABLES = ("source", "destination")
-LATER_TABLES = ("trace", "plan", "function")
+WORKSPACE_TABLES = ("source", "destination", "plan", "matcher")
+LATER_TABLES = ("trace", "function")
 WORKSPACE_PARTS = {"alerts": ("rule",)}
 """Tables inside a table of settings that belong to the workspace; read there."""
 LATER_SETTINGS = {"log": ("payloads",)}

@@ -1,7 +1,7 @@
 """One workspace version, compiled: closures built once, read by every event."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from relay.base import jsonio
@@ -11,7 +11,14 @@ from relay.kit.coerce import compile_fields
 from relay.kit.definition import Action, Catalog, Definition
 from relay.kit.fql import compile_trigger
 from relay.kit.mapping import compile_mapping, constants_of
+from relay.pipeline.decision import Rewrite
+from relay.pipeline.stages.filters import compile_filters
+from relay.pipeline.stages.inspect import Inspect, compile_inspection
+from relay.pipeline.stages.protect import compile_protection, compile_selection
+from relay.pipeline.stages.redact import Redact, compile_redaction
+from relay.pipeline.stages.transform import compile_transformations
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Subscription, Workspace
+from relay.workspace.rules import Plan, SchemaSettings
 
 ALONE: Final = ("", 1)
 ANY_BATCH: Final = "1"
@@ -41,13 +48,23 @@ class CompiledDestination:
     source_ids: frozenset[str]
     names: tuple[str, ...]
     version: int
+    before_trigger: tuple[tuple[str, Rewrite], ...] = ()
+    """Stage name and step: filters, transformations."""
+    before_mapping: tuple[tuple[str, Rewrite], ...] = ()
+    """Stage name and step: warehouse selection, privacy."""
+    schemas: Mapping[str, SchemaSettings] = field(default_factory=dict)
+    """By source id: of those that say something about single event names."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledSource:
-    """A source ready to take events."""
+    """A source ready to take events. A step that is None has nothing to do."""
 
     source: Source
+    redact: Redact | None = None
+    """Before the commit, on the normalised message."""
+    transform: Rewrite | None = None
+    inspect: Inspect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +91,7 @@ def compile_workspace(workspace: Workspace, catalog: Catalog) -> Compiled:
     """Compile every trigger and mapping; raises ConfigError with all mistakes, each with its destination's place."""
     problems: list[Problem] = []
     destinations = {}
+    schemas = {source.source_id: source.schema for source in workspace.sources if source.schema.events}
     for destination in workspace.destinations:
         definition = catalog[destination.type]
         subscriptions = []
@@ -90,16 +108,44 @@ def compile_workspace(workspace: Workspace, catalog: Catalog) -> Compiled:
                     Problem(f'destination "{destination.slug}": mapping "{subscription.name}": {problem.message}', destination.place, problem.remedy)
                     for problem in error.problems
                 ]
-        names = tuple(dict.fromkeys((destination.slug, destination.name, definition.name)))
         destinations[destination.destination_id] = CompiledDestination(
-            destination, definition, tuple(subscriptions), frozenset(destination.source_ids), names, workspace.version
+            destination=destination,
+            definition=definition,
+            subscriptions=tuple(subscriptions),
+            source_ids=frozenset(destination.source_ids),
+            names=tuple(dict.fromkeys((destination.slug, destination.name, definition.name))),
+            version=workspace.version,
+            before_trigger=_steps(
+                filters=compile_filters(destination.filters, destination.slug),
+                transform=compile_transformations(destination.transformations),
+            ),
+            before_mapping=_steps(
+                sync=compile_selection(destination.sync_exclude),
+                privacy=compile_protection(destination.privacy),
+            ),
+            schemas=schemas,
         )
     if problems:
         raise ConfigError(problems)
     own = Source(BUILT_IN_SOURCE, BUILT_IN_SOURCE, "relay", ())
-    sources = {source.source_id: CompiledSource(source) for source in (*workspace.sources, own)}
+    plans = {plan.slug: plan for plan in workspace.plans}
+    sources = {source.source_id: _compile_source(source, plans) for source in (*workspace.sources, own)}
     by_key = {key: sources[source.source_id] for source in workspace.sources for key in source.write_keys}
     return Compiled(workspace.version, workspace, catalog, sources, by_key, destinations)
+
+
+def _compile_source(source: Source, plans: Mapping[str, Plan]) -> CompiledSource:
+    return CompiledSource(
+        source,
+        redact=compile_redaction(source.privacy),
+        transform=compile_transformations(source.transformations),
+        inspect=compile_inspection(source, plans.get(source.plan)),
+    )
+
+
+def _steps(**steps: Rewrite | None) -> tuple[tuple[str, Rewrite], ...]:
+    """Those that have something to do, by stage name."""
+    return tuple((stage, step) for stage, step in steps.items() if step is not None)
 
 
 def _compile_subscription(subscription: Subscription, action: Action) -> CompiledSubscription:

@@ -1,6 +1,6 @@
 """What the stages return."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,6 +24,10 @@ class Drop(NamedTuple):
     stage: str
     code: str
     door: Door = Door.FILTERED
+
+
+Rewrite = Callable[[Event], Event | Drop]
+"""A step that hands on the event, a changed copy of it, or why it goes no further. It never raises: what it cannot do is a Drop."""
 
 
 @dataclass(slots=True, eq=False)

@@ -1,21 +1,26 @@
 """What one destination makes of an event: the order of the stages, and nothing else. Pure; run by actors, replay and explain."""
 
 from collections.abc import Callable
+from typing import Final
 
 from relay.base.event import Event
 from relay.pipeline.compiled import CompiledDestination
 from relay.pipeline.decision import Drop, Sourced, Unit
+from relay.pipeline.stages.consent import check_consent
 from relay.pipeline.stages.integrations import check_integrations
 from relay.pipeline.stages.map_fields import map_fields
+from relay.pipeline.stages.schema import check_schema
 from relay.pipeline.stages.supported import check_enabled, check_supported
 from relay.pipeline.stages.trigger import NO_MATCH, match_subscriptions
 
-GATES: tuple[tuple[str, Callable[[Event, CompiledDestination], Drop | None]], ...] = (
+GATES: Final[tuple[tuple[str, Callable[[Event, CompiledDestination], Drop | None]], ...]] = (
     ("destination", check_enabled),
     ("supported", check_supported),
+    ("consent", check_consent),
     ("integrations", check_integrations),
+    ("schema", check_schema),
 )
-"""Stage name and rule, in the order in which they are asked (semantics page 1)."""
+"""Stage name and rule, in the order in which they are asked (semantics page 1); then filters and transformation, the triggers, privacy, mapping."""
 
 
 def destination_side(sourced: Sourced, destination: CompiledDestination) -> list[Unit] | Drop:
@@ -27,5 +32,17 @@ def destination_side(sourced: Sourced, destination: CompiledDestination) -> list
         drop = check(event, destination)
         if drop is not None:
             return drop
+    for _, rewrite in destination.before_trigger:
+        result = rewrite(event)
+        if isinstance(result, Drop):
+            return result
+        event = result
     matching = match_subscriptions(event, destination)
-    return [map_fields(sourced, subscription) for subscription in matching] if matching else NO_MATCH
+    if not matching:
+        return NO_MATCH
+    for _, rewrite in destination.before_mapping:
+        result = rewrite(event)
+        if isinstance(result, Drop):
+            return result
+        event = result
+    return [map_fields(sourced.seq, event, subscription) for subscription in matching]

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from relay.base.event import DELETED, Event
 from relay.errors import DeliveryError, PayloadError
 from relay.kit.definition import Delivery
 from relay.kit.request import Request, Response
 from relay.kit.steps import rehearse
 from relay.pipeline.compiled import CompiledDestination, CompiledSource
-from relay.pipeline.decision import Drop, Sourced, Unit
+from relay.pipeline.decision import Drop, Rewrite, Sourced, Unit
 from relay.pipeline.destination_side import GATES
 from relay.pipeline.source_side import source_side
 from relay.pipeline.stages.map_fields import map_fields
@@ -64,14 +65,30 @@ class Explanation:
     planned: tuple[Planned, ...] = ()
 
 
-def explain_source(seq: int, event: Any, source: CompiledSource | None) -> tuple[Sourced, list[Trace]]:
+def explain_source(seq: int, event: Event, source: CompiledSource | None) -> tuple[Sourced, list[Trace]]:
     """The source side, and its stages."""
     sourced = source_side(seq, event, source)
-    if sourced.drop is not None:
-        return sourced, [Trace(sourced.drop.stage, "dropped", sourced.drop.code)]
-    changes = diff(event.payload, sourced.event.payload)
-    text = "" if source else "the source was removed meanwhile"
-    return sourced, [Trace("source", "changed" if changes else "passed", text=text, changes=changes)]
+    if source is None or event.type == DELETED:
+        text = "" if event.type == DELETED else "the source was removed meanwhile"
+        return sourced, [Trace("source", "dropped" if sourced.drop else "passed", sourced.drop.code if sourced.drop else "", text)]
+    traces: list[Trace] = []
+    if source.transform is not None:
+        result = source.transform(event)
+        traces.append(_trace("transform", event, result))
+        if isinstance(result, Drop):
+            return sourced, traces
+        event = result
+    if source.inspect is not None:
+        inspected = source.inspect(event)
+        traces.append(_trace("schema", event, inspected.drop or inspected.event))
+    return sourced, traces or [Trace("source", "passed")]
+
+
+def _trace(stage: str, before: Event, result: Event | Drop) -> Trace:
+    if isinstance(result, Drop):
+        return Trace(stage, "dropped", result.code)
+    changes = diff(before.payload, result.payload)
+    return Trace(stage, "changed" if changes else "passed", changes=changes)
 
 
 def explain_destination(sourced: Sourced, destination: CompiledDestination, *, sent_s: float = 0.0) -> Explanation:
@@ -79,21 +96,28 @@ def explain_destination(sourced: Sourced, destination: CompiledDestination, *, s
     if sourced.drop is not None:
         return Explanation((Trace(sourced.drop.stage, "dropped", sourced.drop.code),), sourced.drop)
     traces: list[Trace] = []
+    event = sourced.event
     for stage, check in GATES:
-        drop = check(sourced.event, destination)
+        drop = check(event, destination)
         if drop is not None:
             return Explanation((*traces, Trace(stage, "dropped", drop.code)), drop)
         traces.append(Trace(stage, "passed"))
-    matching = match_subscriptions(sourced.event, destination)
+    rewritten = _rewrite(event, destination.before_trigger, traces)
+    if isinstance(rewritten, Drop):
+        return Explanation(tuple(traces), rewritten)
+    matching = match_subscriptions(rewritten, destination)
     for compiled in destination.subscriptions:
         outcome = "matched" if any(compiled is match for match in matching) else "skipped"
         subscription = compiled.subscription
         traces.append(Trace("trigger", outcome, text=f"{subscription.subscription_id}: {subscription.trigger}"))
     if not matching:
         return Explanation((*traces, Trace(NO_MATCH.stage, "dropped", NO_MATCH.code)), NO_MATCH)
+    final = _rewrite(rewritten, destination.before_mapping, traces)
+    if isinstance(final, Drop):
+        return Explanation(tuple(traces), final)
     planned = []
     for compiled in matching:
-        unit = map_fields(sourced, compiled)
+        unit = map_fields(sourced.seq, final, compiled)
         plan = plan_unit(unit, destination, sent_s=sent_s)
         planned.append(plan)
         name = f"{unit.subscription_id}: {compiled.action.slug}"
@@ -102,6 +126,16 @@ def explain_destination(sourced: Sourced, destination: CompiledDestination, *, s
         else:
             traces.append(Trace("mapping", "mapped", text=name, changes=made_fields(unit)))
     return Explanation(tuple(traces), None, tuple(planned))
+
+
+def _rewrite(event: Event, steps: tuple[tuple[str, Rewrite], ...], traces: list[Trace]) -> Event | Drop:
+    for stage, step in steps:
+        result = step(event)
+        traces.append(_trace(stage, event, result))
+        if isinstance(result, Drop):
+            return result
+        event = result
+    return event
 
 
 def plan_unit(unit: Unit, destination: CompiledDestination, *, sent_s: float) -> Planned:

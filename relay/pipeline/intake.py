@@ -53,7 +53,7 @@ def accept(
     arrival = _arrival(envelope, received_ms, received_text, client, new_id)
     if (arrival.context or arrival.integrations) and is_too_deep([arrival.context, arrival.integrations]):
         return events, [Refusal(index, "too_deep", _id_of(message)) for index, message in enumerate(messages)]
-    source_id, max_bytes, dumps = source.source.source_id, limits.max_event_bytes, orjson.dumps
+    source_id, max_bytes, dumps, redact = source.source.source_id, limits.max_event_bytes, orjson.dumps, source.redact
     for index, message in enumerate(messages):
         if message.__class__ is not dict:
             refusals.append(Refusal(index, "bad_request", ""))
@@ -64,6 +64,8 @@ def accept(
             refusals.append(Refusal(index, code, _id_of(message)))
             continue
         normalize(message, arrival)
+        if redact is not None:
+            message = redact(message)
         try:
             body = dumps(message)
         except TypeError:  # nested beyond what orjson writes, or text that is no Unicode (a pixel's address can hold some)

@@ -16,13 +16,17 @@ from relay.kit.definition import Catalog
 from relay.workspace.alert_rules import read_alert_rules
 from relay.workspace.destinations import SLUG_FORM, Surroundings, read_destination, read_slug
 from relay.workspace.digest import digest, document, setting_digest
+from relay.workspace.filters import read_transformations
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Workspace
 from relay.workspace.options import literal_secret
+from relay.workspace.plans import read_plans, read_schema
+from relay.workspace.privacy import read_matchers, read_privacy
+from relay.workspace.rules import Matcher, Plan
 
 __all__ = ["Loaded", "assemble", "digest", "document", "load", "setting_digest"]
 
 MAX_KEY = 200
-_LATER = ("transformation", "schema", "privacy", "plan", "type", "settings")
+_LATER = ("type", "settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,15 @@ def assemble(tree: Tree, settings: Settings, catalog: Catalog, *, default_write_
 
 def _assemble(tree: Tree, settings: Settings, catalog: Catalog, default_write_key: str) -> tuple[Workspace, list[Problem], list[Problem]]:
     problems, warnings = unknown_tables(tree), list(tree.warnings)
-    sources = [_read_source(tree, index, table, problems) for index, table in _tables(tree, "source", problems)]
+    plans, matchers = read_plans(tree, problems), read_matchers(tree, problems)
+    tables = _tables(tree, "source", problems)
+    slugs = [table["slug"] for _, table in tables if isinstance(table.get("slug"), str)]
+    sources = [_read_source(tree, index, table, problems, plans, matchers, slugs) for index, table in tables]
     if "source" not in tree.data and default_write_key:
         sources = [Source("default", "default", "Default", (default_write_key,))]
     _check_unique(tree, sources, "source", problems)
     _check_write_keys(sources, problems)
-    around = Surroundings(tree, catalog, settings.delivery, [source for source in sources if source.slug], problems, warnings)
+    around = Surroundings(tree, catalog, settings.delivery, [source for source in sources if source.slug], matchers, problems, warnings)
     destinations = [
         read_destination(around, f"destination[{index}]", label(tree.data, ("destination", index)), table)
         for index, table in _tables(tree, "destination", problems)
@@ -74,7 +81,7 @@ def _assemble(tree: Tree, settings: Settings, catalog: Catalog, default_write_ke
     _check_unique(tree, destinations, "destination", problems)
     rules = read_alert_rules(tree, sources, destinations, problems)
     _warn(tree, settings, sources, destinations, warnings)
-    return Workspace(0, tuple(sources), tuple(destinations), rules), problems, warnings
+    return Workspace(0, tuple(sources), tuple(destinations), rules, plans, matchers), problems, warnings
 
 
 def _tables(tree: Tree, name: str, problems: list[Problem]) -> list[tuple[int, Mapping[str, Any]]]:
@@ -88,17 +95,30 @@ def _tables(tree: Tree, name: str, problems: list[Problem]) -> list[tuple[int, M
     return [(index, table) for index, table in enumerate(tables) if isinstance(table, dict)]
 
 
-def _read_source(tree: Tree, index: int, table: Mapping[str, Any], problems: list[Problem]) -> Source:
+def _read_source(
+    tree: Tree,
+    index: int,
+    table: Mapping[str, Any],
+    problems: list[Problem],
+    plans: Sequence[Plan],
+    matchers: Sequence[Matcher],
+    slugs: Sequence[str],
+) -> Source:
     reader = TableReader(tree, f"source[{index}]", label(tree.data, ("source", index)), problems, table)
     slug = read_slug(reader, "source")
     if slug == BUILT_IN_SOURCE:
         reader.complain(f"the slug '{slug}' is reserved for relay's own events", "slug", "choose another slug")
+    plan, schema = read_schema(reader, plans, slugs)
     source = Source(
         source_id=slug,
         slug=slug,
         name=reader.take("name", "string", slug) or slug,
         write_keys=_write_keys(reader),
         enabled=reader.take("enabled", "boolean", True),
+        plan=plan,
+        schema=schema,
+        transformations=read_transformations(reader, "source"),
+        privacy=read_privacy(reader, matchers),
         place=tree.places.get(reader.path),
     )
     reader.finish(_LATER)

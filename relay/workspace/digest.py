@@ -20,6 +20,8 @@ def document(workspace: Workspace) -> dict[str, Any]:
         "sources": [_plain(source) for source in workspace.sources],
         "destinations": [_plain(destination) for destination in workspace.destinations],
         "alert_rules": [_plain(rule) for rule in workspace.alert_rules],
+        "plans": [_plain(plan) for plan in workspace.plans],
+        "matchers": [_plain(matcher) for matcher in workspace.matchers],
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from relay.errors import Place
+from relay.workspace.rules import Filter, Matcher, Plan, PrivacyRules, SchemaSettings, Transformation
 
 BUILT_IN_SOURCE = "relay"
 """Id and slug of the source of relay's own events: no write key, never configured; a destination takes it only by naming it."""
@@ -19,6 +20,11 @@ class Source:
     name: str
     write_keys: tuple[str, ...]
     enabled: bool = True
+    plan: str = ""
+    """Slug of its tracking plan."""
+    schema: SchemaSettings = field(default_factory=SchemaSettings)
+    transformations: tuple[Transformation, ...] = ()
+    privacy: PrivacyRules = field(default_factory=PrivacyRules)
     place: Place | None = field(default=None, compare=False)
 
 
@@ -62,6 +68,13 @@ class Destination:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """By Segment's key; values of secret settings are `Secret`; defaults filled in."""
     subscriptions: tuple[Subscription, ...] = ()
+    consent_categories: tuple[str, ...] = ()
+    """All of them must be allowed by the event's consent."""
+    filters: tuple[Filter, ...] = ()
+    transformations: tuple[Transformation, ...] = ()
+    privacy: PrivacyRules = field(default_factory=PrivacyRules)
+    sync_exclude: tuple[str, ...] = ()
+    """Of a warehouse: tables, and columns as `table.column`, that it does not get."""
     order: str = "user"
     """`user`, `none`, `strict`."""
     concurrency: int = 8
@@ -108,5 +121,8 @@ class Workspace:
     destinations: tuple[Destination, ...]
     alert_rules: tuple[AlertRule, ...] = ()
     """Those that were configured; the defaults are not among them."""
+    plans: tuple[Plan, ...] = ()
+    matchers: tuple[Matcher, ...] = ()
+    """The custom ones."""
     created_s: float = 0.0
     created_by: str = ""
