@@ -33,7 +33,6 @@ class KafkaBroker(Daemon):
         self._front: asyncio.Server | None = None
         self._consumer: Any = None
         self._read: list[Any] = []
-        self._partitions = 0
 
     @property
     def seen(self) -> str:
@@ -62,7 +61,6 @@ class KafkaBroker(Daemon):
         await client.start()
         try:
             await client.create_topics([NewTopic(name, partitions, 1)])
-            self._partitions = partitions
         finally:
             await client.close()
 
@@ -71,7 +69,9 @@ class KafkaBroker(Daemon):
         if self._consumer is None:
             self._consumer = AIOKafkaConsumer(**self._options, enable_auto_commit=False, auto_offset_reset="earliest")
             await self._consumer.start()
-            self._consumer.assign([TopicPartition(topic, number) for number in range(self._partitions)])
+            # A relay that asks for the topic before `add_topic` lets the broker make it, with a number of partitions of its own.
+            partitions = await self._consumer._client._wait_on_metadata(topic)
+            self._consumer.assign([TopicPartition(topic, number) for number in partitions])
         while page := await self._consumer.getmany(timeout_ms=300):
             for some in page.values():
                 self._read += some
