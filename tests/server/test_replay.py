@@ -38,6 +38,7 @@ async def test_a_replay_sends_the_range_again_marked_and_with_the_same_ids(tmp_p
         await relay.settled("hook")
         await asyncio.sleep(0.02)
         until_s = time.time()
+        await asyncio.sleep(0.02)
         await relay.track_many(3)
         await relay.settled("hook")
         before = receiver.count

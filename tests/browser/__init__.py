@@ -1,0 +1,1 @@
+"""A package, so that its fixtures (browser, shop) end with its last test."""
