@@ -55,6 +55,8 @@ def print_story(story: Mapping[str, Any], out: Output, *, show_requests: bool = 
         out.line(f"  the first one is {story['original_event_id']}")
     if story.get("advice"):
         out.line(f"  do:  {story['advice']}")
+    for hint in story.get("hints", ()):
+        out.line(printable(f"  hint: {hint['path']}{': ' if hint['path'] else ''}{hint['text']}"))
     for one in story["destinations"]:
         _print_destination(one, out, show_requests)
 

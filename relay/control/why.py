@@ -5,7 +5,7 @@ rows, refused messages and duplicates from a table of their own. Serves the even
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from relay.base.clock import Clock
@@ -20,7 +20,9 @@ from relay.outbox.ledger import destination_of
 from relay.pipeline.compiled import Compiled, CompiledDestination, Current
 from relay.pipeline.decision import Drop, Sourced
 from relay.pipeline.explain import Explanation, Planned, Trace, explain_destination, explain_source
+from relay.pipeline.lint import compile_lint
 from relay.pipeline.stages.normalize import parse_time
+from relay.workspace.templates import known_rules
 
 HELD: Final = "held"
 SKIPPED: Final = "skipped"
@@ -46,6 +48,7 @@ class Why:
 
     def __init__(self, *, outbox: Outbox, current: Current, clock: Clock, mask_names: tuple[str, ...] = ()) -> None:
         self._outbox, self._current, self._clock, self._mask_names = outbox, current, clock, mask_names
+        self._lint = compile_lint(known_rules())
 
     async def by_message(self, message_id: str, source: str = "") -> list[Told]:
         """Every event, refusal and duplicate with this messageId, oldest first; `source`: the slug of one source."""
@@ -148,6 +151,7 @@ class Why:
             "payload": mask(event.payload, self._mask_names),
             "original_event_id": None,
             "advice": "",
+            "hints": [asdict(hint) for hint in self._lint(event)],
         }
 
     def _destination(self, claim: Claim, sourced: Sourced, compiled: CompiledDestination, happened: Happened) -> Told:

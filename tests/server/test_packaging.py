@@ -45,6 +45,7 @@ def test_the_wheel_holds_what_a_running_relay_reads(wheel: zipfile.ZipFile, buil
     assert "relay/__main__.py" in names
     assert {f"relay/cli/template/{path.name}" for path in (ROOT / "relay/cli/template").iterdir()} <= set(names)
     assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "relay/destinations").glob("*/README.md")} <= set(names)
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "relay/workspace/templates").glob("*.json")} <= set(names)
 
 
 def test_the_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
