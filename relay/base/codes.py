@@ -55,6 +55,7 @@ CODES: Final[dict[str, str]] = {
     "destination_disabled": "the destination is switched off",
     "looped": "the event has passed this write key before (context.repeatChain)",
     "about_itself": "the alert is about this very destination, so others carry it",
+    "not_connected": "the destination does not listen to the event's source",
     # delivery
     "delivered": "the receiver has taken it",
     "PAYLOAD_VALIDATION_FAILED": "the event does not fit the fields of the action",
@@ -127,6 +128,7 @@ ADVICE: Final[dict[str, str]] = {
     "FILTERED_AT_MAPPING": "Map at least one field that the event has.",
     "destination_disabled": "Switch the destination on, then replay what it missed.",
     "looped": "Break the circle: two relays forward to each other.",
+    "not_connected": "List the source in the destination's sources if it should get the events.",
     "about_itself": "Nothing to do; let a second destination take the source relay, so that somebody hears of it.",
     # delivery
     "PAYLOAD_VALIDATION_FAILED": "Compare the event with the action's required fields, mend the mapping, then re-send the dead letters.",

@@ -29,6 +29,13 @@ def mask(value: Any, names: tuple[str, ...]) -> Any:
     return _masked(value, _pattern(names), DEPTH_MAX)
 
 
+def mask_at(path: str, value: Any, names: tuple[str, ...]) -> Any:
+    """A value at a dotted path, masked as it would be inside of its object."""
+    if any(_pattern(names).search(part) for part in path.split(".")):
+        return value if value in (None, "", {}, []) else MASK
+    return mask(value, names)
+
+
 def mask_text(text: str, names: tuple[str, ...]) -> str:
     """The same for JSON, a form or a URL that is kept as text, perhaps cut at its end; every other character stays."""
     secret = _pattern(names)

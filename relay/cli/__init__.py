@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "send": ("relay.cli.send:send", "Send test events to a source, or show what a destination would get."),
     "why": ("relay.cli.why:why", "Tell why an event arrived, or why not."),
     "try": ("relay.cli.rehearse:rehearse", "Run cases through trigger, mapping and action: what a destination would send."),
+    "diff": ("relay.cli.diff:diff", "Run a changed configuration over stored events: what would be sent otherwise."),
     "dead": ("relay.cli.dead:dead", "List, show, re-send or discard dead letters."),
     "replay": ("relay.cli.replay:replay", "Send stored events to a destination again."),
     "archive": ("relay.cli.archive:archive", "List, export, verify or prune stored events."),

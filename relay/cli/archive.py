@@ -17,8 +17,9 @@ from relay.cli.output import Output, agree, output_options
 from relay.cli.progress import Progress
 
 if TYPE_CHECKING:
+    from relay.kit.definition import Catalog
     from relay.kit.sink import Archive, Span
-    from relay.workspace.model import Destination
+    from relay.workspace.model import Destination, Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 KIND = "archive"
@@ -87,18 +88,26 @@ class Where:
 
     def open(self) -> "Archive":
         """To be called, and used, inside an event loop."""
-        from functools import partial
+        opened = open_archive(self.destination, self._workspace, self._catalog, self._data)
+        assert opened is not None, "only those were chosen"
+        return opened
 
-        from relay.kit.sink import SinkContext
-        from relay.net.dial import dial
-        from relay.net.guard import parse_allow
 
-        allow = parse_allow(self.destination.allow_private)
-        slugs = {one.source_id: one.slug for one in self._workspace.sources}
-        context: SinkContext = SinkContext(SystemClock(), self._data, lambda source_id: slugs.get(source_id, source_id), partial(dial, allow=allow))
-        open_archive = self._catalog[self.destination.type].open_archive
-        assert open_archive is not None, "only those were chosen"
-        return open_archive(dict(self.destination.settings), context)
+def open_archive(destination: "Destination", workspace: "Workspace", catalog: "Catalog", data: Path) -> "Archive | None":
+    """What a destination stored, for reading; None: it cannot be read back. To be called, and used, inside an event loop."""
+    from functools import partial
+
+    from relay.kit.sink import SinkContext
+    from relay.net.dial import dial
+    from relay.net.guard import parse_allow
+
+    opening = catalog[destination.type].open_archive
+    if opening is None:
+        return None
+    allow = parse_allow(destination.allow_private)
+    slugs = {one.source_id: one.slug for one in workspace.sources}
+    context: SinkContext = SinkContext(SystemClock(), data, lambda source_id: slugs.get(source_id, source_id), partial(dial, allow=allow))
+    return opening(dict(destination.settings), context)
 
 
 @archive.command("ls")

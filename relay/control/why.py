@@ -11,7 +11,7 @@ from typing import Any, Final
 from relay.base.clock import Clock
 from relay.base.codes import advice_of, meaning_of
 from relay.base.event import DELETED, Event
-from relay.base.masking import mask, mask_text
+from relay.base.masking import mask, mask_at, mask_text
 from relay.control.operate import detail_of, find_destination, state_of
 from relay.errors import RequestError
 from relay.kit.shown import shown
@@ -194,15 +194,10 @@ class Why:
 
     def _stage(self, trace: Trace) -> Told:
         changes = [
-            {"path": change.path, "before": self._masked(change.path, change.before), "after": self._masked(change.path, change.after)}
-            for change in trace.changes
+            {"path": one.path, "before": mask_at(one.path, one.before, self._mask_names), "after": mask_at(one.path, one.after, self._mask_names)}
+            for one in trace.changes
         ]
         return _told(trace.stage, trace.outcome, trace.code, trace.text or (meaning_of(trace.code) if trace.code else "")) | {"changes": changes}
-
-    def _masked(self, path: str, value: Any) -> Any:
-        """A value at a path, masked as it would be inside of its object."""
-        name = path.rpartition(".")[2]
-        return mask({name: value}, self._mask_names)[name]
 
     def _planned(self, planned: Iterable[Planned], destination: CompiledDestination) -> list[Told]:
         told: list[Told] = []

@@ -55,7 +55,7 @@ def backup(path: Path, target: Path) -> None:
         part.rename(target)
         migrate.sync_folder(target.absolute().parent)
     except sqlite3.Error as error:
-        raise _copy_error(path, error) from error
+        raise connect.reading_error(path, error) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -81,7 +81,7 @@ def restore(source: Path, data_dir: Path, *, now: float) -> Path | None:
         _make_durable(part)
         return _take_place(part, path, f"before-restore-{_stamp(now)}")
     except sqlite3.Error as error:
-        raise _copy_error(source, error) from error
+        raise connect.reading_error(source, error) from error
     finally:
         os.close(handle)
 
@@ -199,12 +199,6 @@ def _unreadable(path: Path, words: str) -> DamagedError:
         f"(relay restore FILE --data {path.parent}), or move this file away and start anew; what was archived still lies in "
         f"{path.parent / folder.ARCHIVE}"
     )
-
-
-def _copy_error(path: Path, error: sqlite3.Error) -> StoreError:
-    if connect.primary_code(error) in connect.DAMAGE_CODES:
-        return connect.damaged(path, str(error))
-    return StoreError(f"{path}: {error}")
 
 
 def _stamp(now: float) -> str:

@@ -115,6 +115,11 @@ def _read_damage(connection: sqlite3.Connection, *, newest: int, unclean: bool) 
     return "" if found == ["ok"] else "; ".join(found)
 
 
+def reading_error(path: Path, error: sqlite3.Error) -> StoreError:
+    """What an error means that came while somebody read or copied the file."""
+    return damaged(path, str(error)) if primary_code(error) in DAMAGE_CODES else StoreError(f"{path}: {error}")
+
+
 def damaged(path: Path, words: str) -> DamagedError:
     """The error with the file, what is wrong, and the ways on."""
     if words.startswith("made by a newer relay"):

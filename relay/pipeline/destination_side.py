@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from relay.base.event import Event
-from relay.pipeline.compiled import CompiledDestination
+from relay.pipeline.compiled import CompiledDestination, CompiledSubscription
 from relay.pipeline.decision import Drop, Sourced, Unit
 from relay.pipeline.stages.consent import check_consent
 from relay.pipeline.stages.integrations import check_integrations
@@ -25,6 +25,15 @@ GATES: Final[tuple[tuple[str, Callable[[Event, CompiledDestination], Drop | None
 
 def destination_side(sourced: Sourced, destination: CompiledDestination) -> list[Unit] | Drop:
     """A unit for each subscription that matches, or why the event goes no further."""
+    decision = decide(sourced, destination)
+    if isinstance(decision, Drop):
+        return decision
+    event, matching = decision
+    return [map_fields(sourced.seq, event, subscription) for subscription in matching]
+
+
+def decide(sourced: Sourced, destination: CompiledDestination) -> tuple[Event, list[CompiledSubscription]] | Drop:
+    """Everything before the mapping: the event that is to be mapped and the subscriptions that match, or why it goes no further."""
     if sourced.drop is not None:
         return sourced.drop
     event = sourced.event
@@ -45,4 +54,4 @@ def destination_side(sourced: Sourced, destination: CompiledDestination) -> list
         if isinstance(result, Drop):
             return result
         event = result
-    return [map_fields(sourced.seq, event, subscription) for subscription in matching]
+    return event, matching

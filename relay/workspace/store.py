@@ -70,6 +70,12 @@ class WorkspaceStore:
         return jsonio.loads(row[0]) if row else None
 
 
+def newest(connection: sqlite3.Connection) -> tuple[int, dict[str, Any]] | None:
+    """Number and document (secrets masked) of the newest version, for a command that reads the database; None when there is none."""
+    row = connection.execute(_LATEST).fetchone()
+    return (row[0], jsonio.loads(row[4])) if row else None
+
+
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[str]]:
     """What differs between two documents: slugs that were added, changed and removed, as `source web`."""
     old, new = _by_name(before), _by_name(after)
