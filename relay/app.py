@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -35,6 +36,7 @@ from relay.config.settings import Settings, parse_listen
 from relay.control.alerting import Alerting, shown
 from relay.control.archives import Archives
 from relay.control.catalog import CatalogView
+from relay.control.dry_runs import DryRuns
 from relay.control.inventory import Inventory
 from relay.control.live import Live
 from relay.control.measure import Measure
@@ -73,6 +75,7 @@ from relay.web.auth import Gate
 from relay.web.console.alerts import AlertRoutes
 from relay.web.console.app import ConsoleApi, Ready, private_app
 from relay.web.console.catalog import CatalogRoutes
+from relay.web.console.dry_run import DryRunRoutes
 from relay.web.console.live import LiveRoutes
 from relay.web.console.session import SessionRoutes
 from relay.web.console.settings import SettingsRoutes
@@ -198,14 +201,15 @@ class App:
 
         return await self.database.write(job)
 
-    def _read(self) -> tuple[Workspace, list[Problem]]:
-        """The configuration as it is on disk now. Settings of the process itself take effect at the next start."""
+    def _read(self, changes: Mapping[str, Any] | None = None) -> tuple[Workspace, list[Problem]]:
+        """The configuration as it is on disk now, perhaps with changes that are not saved. Settings of the process take effect at the next start."""
         loaded = load(
             self._options.config,
             self._catalog,
             environment=self._environment,
             overrides=self._options.settings(),
             default_write_key=self.default_write_key,
+            changes=changes,
         )
         return loaded.workspace, list(loaded.warnings)
 
@@ -346,6 +350,14 @@ class App:
             observer=self.observer,
         )
         self.publisher.warnings = self._first_warnings
+        self.dry_runs = DryRuns(
+            outbox=self.outbox,
+            current=self.current,
+            clock=clock,
+            archives=self.archives,
+            candidate=lambda changes: self._compile(self._read(changes)[0]),
+            mask_names=tuple(self.settings.ui.mask),
+        )
 
     def _build_gate(self, tokens: TokenStore) -> None:
         """Who may come in."""
@@ -411,6 +423,7 @@ class App:
                 session_routes,
                 SettingsRoutes(inventory, tokens),
                 AlertRoutes(alerting),
+                DryRunRoutes(self.dry_runs),
                 CatalogRoutes(CatalogView(self._catalog, readme_of)),
                 self.live,
             ),
@@ -480,6 +493,7 @@ class App:
         if hasattr(self, "private"):
             self._heartbeat.stop()
             await self.live.close()
+            await self.dry_runs.close()
             await self.private.close(1)
         if hasattr(self, "measure"):
             await self.measure.flush()

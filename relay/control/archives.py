@@ -35,6 +35,10 @@ class Archives:
         finally:
             await archive.close()
 
+    def open_any(self) -> Archive | None:
+        """The first archive that can be read back; None: there is none."""
+        return next((archive for one in self._current.compiled.destinations.values() if (archive := self._open_archive(one)) is not None), None)
+
     def _open(self, slug: str) -> Archive:
         destination = self._current.compiled.destinations[find_destination(self._current, slug).destination_id]
         archive = self._open_archive(destination)

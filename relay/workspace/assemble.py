@@ -14,6 +14,7 @@ from relay.config.tree import Tree, child, label, survey
 from relay.errors import ConfigError, Problem
 from relay.kit.definition import Catalog
 from relay.workspace.alert_rules import read_alert_rules
+from relay.workspace.candidate import overlaid
 from relay.workspace.destinations import SLUG_FORM, Surroundings, read_destination, read_slug
 from relay.workspace.digest import digest, document, setting_digest
 from relay.workspace.filters import read_transformations
@@ -40,10 +41,21 @@ class Loaded:
 
 
 def load(
-    path: Path | None, catalog: Catalog, *, environment: Mapping[str, str], overrides: Sequence[str] = (), default_write_key: str = ""
+    path: Path | None,
+    catalog: Catalog,
+    *,
+    environment: Mapping[str, str],
+    overrides: Sequence[str] = (),
+    default_write_key: str = "",
+    changes: Mapping[str, Any] | None = None,
 ) -> Loaded:
-    """Read, check and assemble. Raises ConfigError with the mistakes of all three, in the order of the files."""
+    """Read, check and assemble. Raises ConfigError with the mistakes of all three, in the order of the files.
+
+    `changes`: a change that is not saved yet, laid over what was read.
+    """
     tree, problems = survey(path, environment=environment, overrides=overrides)
+    if changes is not None:
+        tree = overlaid(tree, changes, problems)
     settings, mistakes = check_settings(tree)
     workspace, more, warnings = _assemble(tree, settings, catalog, default_write_key)
     problems = list(dict.fromkeys([*problems, *mistakes, *more]))

@@ -41,14 +41,14 @@ class EventRoutes:
         stories = await self._why.by_message(message_id, request.query.get("source", ""))
         if not stories:
             raise RequestError(404, "not_found", "No event with this messageId is kept.")
-        return json_answer({"message_id": message_id, "events": [_visible(story, by) for story in stories]})
+        return json_answer({"message_id": message_id, "events": [visible(story, by) for story in stories]})
 
     async def event(self, request: web.Request) -> web.Response:
         by = allowed(request, Role.VIEWER)
         story = await self._why.by_id(request.match_info["event_id"])
         if story is None:
             raise RequestError(404, "not_found", "No event with this id is kept.")
-        return json_answer(_visible(story, by))
+        return json_answer(visible(story, by))
 
     async def retry(self, request: web.Request) -> web.Response:
         """Now instead of later: dead letters are re-sent, retries become due."""
@@ -81,7 +81,7 @@ class EventRoutes:
         return int(event_id[1:]), slug, flag_of(given, "dry_run")
 
 
-def _visible(story: dict[str, Any], by: Operator) -> dict[str, Any]:
+def visible(story: dict[str, Any], by: Operator) -> dict[str, Any]:
     """The story for this person."""
     return story if by.role.includes(Role.OPERATOR) else _without(story)
 

@@ -1,0 +1,146 @@
+"""Dry runs in the running relay, asked for by a person who is about to save: one at a time, in memory, in slices that leave the loop to traffic."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from relay.base.clock import Clock
+from relay.base.tasks import spawn
+from relay.control.archives import Archives
+from relay.control.dry_run import Comparison
+from relay.control.operate import find_destination
+from relay.control.traffic import Traffic
+from relay.errors import RelayError, RequestError
+from relay.kit.sink import Archive, Span
+from relay.outbox.interface import Outbox
+from relay.pipeline.compiled import Compiled, Current
+
+log = structlog.get_logger("relay.control")
+
+SLICE_S: Final = 0.002
+"""Work at one go; then the loop is free for as long, so that a dry run takes half of it at most."""
+
+RUNNING: Final = "running"
+FINISHED: Final = "finished"
+CANCELLED: Final = "cancelled"
+FAILED: Final = "failed"
+
+Told = dict[str, Any]
+Candidate = Callable[[Mapping[str, Any]], Compiled]
+"""The configuration with changes laid over it, checked and compiled. May block (files). Raises ConfigError, its places inside the changes."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One dry run."""
+
+    job_id: str
+    comparison: Comparison
+    traffic: Traffic
+    since_s: float
+    started_s: float
+    status: str = RUNNING
+    error: str = ""
+    finished_s: float | None = None
+    task: "asyncio.Task[None] | None" = field(default=None, repr=False)
+
+    def told(self) -> Told:
+        return {
+            "id": self.job_id,
+            "status": self.status,
+            "error": self.error,
+            "since_s": self.since_s,
+            "started_s": self.started_s,
+            "finished_s": self.finished_s,
+            "total": self.traffic.total,
+            "archived": self.traffic.archived,
+            "partial": self.traffic.is_partial,
+            **self.comparison.told(),
+        }
+
+
+class DryRuns:
+    """Starts, tells and cancels. The newest one is kept until the next."""
+
+    def __init__(
+        self, *, outbox: Outbox, current: Current, clock: Clock, archives: Archives, candidate: Candidate, mask_names: tuple[str, ...] = ()
+    ) -> None:
+        self._outbox = outbox
+        self._current = current
+        self._clock = clock
+        self._archives = archives
+        self._candidate = candidate
+        self._mask_names = mask_names
+        self._starting = asyncio.Lock()
+        self._job: Job | None = None
+
+    async def start(self, changes: Mapping[str, Any], since_s: float, destination: str = "") -> Told:
+        """Begin a dry run of the configuration with `changes` over what came in since. Raises ConfigError; RequestError 404, 409 (one runs)."""
+        async with self._starting:
+            if self._job is not None and self._job.status == RUNNING:
+                raise RequestError(409, "busy", "A dry run is under way; cancel it first, or wait for its end.")
+            if destination:
+                find_destination(self._current, destination)
+            before, after = self._current.compiled, await asyncio.to_thread(self._candidate, changes)
+            now_s = self._clock.now()
+            named = (destination,) if destination else ()
+            comparison = Comparison(before, after, sent_s=now_s, destinations=named, mask_names=self._mask_names)
+            archive = self._archives.open_any()
+            span = Span(tuple(before.sources), since_s, now_s)
+            traffic = Traffic(log=self._outbox.history, head=self._outbox.head, span=span, archive=archive)
+            job = self._job = Job(f"{now_s * 1000:.0f}", comparison, traffic, since_s, now_s)
+            job.task = spawn(self._run(job, archive), name="dry-run")
+            job.task.add_done_callback(partial(self._ended, job))
+            return job.told()
+
+    def tell(self, job_id: str) -> Told:
+        """Raises RequestError 404 when it is not the newest one."""
+        return self._find(job_id).told()
+
+    async def cancel(self, job_id: str) -> Told:
+        """Stop it; what was counted so far stays to be seen. Harmless when it has ended."""
+        job = self._find(job_id)
+        await self._stop(job)
+        return job.told()
+
+    async def close(self) -> None:
+        """Stop what runs."""
+        if self._job is not None:
+            await self._stop(self._job)
+
+    def _find(self, job_id: str) -> Job:
+        if self._job is None or self._job.job_id != job_id:
+            raise RequestError(404, "not_found", "This dry run is no longer kept.")
+        return self._job
+
+    async def _stop(self, job: Job) -> None:
+        if job.task is not None and not job.task.done():
+            job.task.cancel()
+            await asyncio.wait([job.task])
+
+    async def _run(self, job: Job, archive: Archive | None) -> None:
+        try:
+            async with aclosing(job.traffic.pages()) as pages:
+                until_s = self._clock.monotonic() + SLICE_S
+                async for page, archived in pages:
+                    for seq, event in page:
+                        job.comparison.take(seq, event, archived=archived)
+                        if (now_s := self._clock.monotonic()) >= until_s:
+                            await asyncio.sleep(now_s - until_s + SLICE_S)
+                            until_s = self._clock.monotonic() + SLICE_S
+        finally:
+            if archive is not None:
+                await archive.close()
+
+    def _ended(self, job: Job, task: "asyncio.Task[None]") -> None:
+        job.finished_s = self._clock.now()
+        job.status = CANCELLED if task.cancelled() else FINISHED
+        if not task.cancelled() and (error := task.exception()) is not None:
+            job.status = FAILED
+            job.error = error.message if isinstance(error, RelayError) else "relay failed; the log says why."
+            log.error("dry_run.failed", exc_info=error)
