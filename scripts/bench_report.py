@@ -66,6 +66,7 @@ TARGETS = (
     Target("T12", "memory at 10^6 pending vs 10^4", "backlog", "pending_1000000", "rss_mb", most=1.2, over="pending_10000"),
     Target("T13", "3 viewers, one stalled: p99 of the answer", "live", "3_viewers", "p99_ms", most=1.5, over="0_viewers"),
     Target("T13", "20 viewers, one stalled: CPU", "live", "20_viewers", "cpu_us_per_event", most=1.1, over="0_viewers"),
+    Target("T14", "dry run of 200,000 events: memory, MB", "dry-run", "relay_diff", "rss_mb", most=300.0),
 )
 """T5 and T9 were judged before there was a product, at 0.7 and 5 us, and revised after it was measured; README says why."""
 

@@ -1,10 +1,15 @@
 """The suites: what each compares, in alternating rounds, and which case is the base of which."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from bench_run import Bench, Helper, Sample, cpu_s, rss_mb, webhook
+from bench_dry_run import config, plan
+from bench_run import HERE, Bench, Helper, Sample, cpu_s, rss_mb, webhook
 from bench_sinks import sinks
 
 BATCHES = (1, 20, 100)
@@ -187,6 +192,41 @@ def mapping(bench: Bench) -> Bases:
     return {}
 
 
+STORED = 200_000
+
+
+def dry_run(bench: Bench) -> Bases:
+    """`relay diff` over 200,000 stored events with a changed filter, mapping and plan; its counts must be those of running everything twice."""
+    folder = bench.folder
+    for name, lowest in (("now.json", 0), ("new.json", 10)):
+        (folder / name).write_text(plan(lowest))
+    (folder / "now.toml").write_text(config("US", "total", "now.json"))
+    (folder / "new.toml").write_text(config("FR", "amount", "new.json"))
+    bench.start("bench_dry_run", "fill", folder=str(folder), count=STORED).read()
+    for _ in range(min(bench.repeats, 3)):
+        bench.add("relay_diff", _diff(folder))
+    naive = bench.start("bench_dry_run", "naive", folder=str(folder)).read()
+    bench.add("naive", Sample(STORED / naive["seconds"], naive["cpu_s"] * 1e6 / STORED))
+    if naive["counts"] != naive["told"]:
+        raise RuntimeError(f"dry-run: relay diff tells {naive['told']}, a recomputation gives {naive['counts']}")
+    return {"relay_diff": "naive"}
+
+
+def _diff(folder: Path) -> Sample:
+    """One run of the command; what it tells stands in `told.json`."""
+    command = [sys.executable, "-m", "relay", "diff", "--config", "new.toml", "--data", "data", "--since", "1d", "--json", "--quiet"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RELAY")} | {"PYTHONPATH": str(HERE.parent)}
+    began = time.monotonic()
+    with (folder / "told.json").open("wb") as out:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, env=environment)
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 1:
+        raise RuntimeError(f"relay diff ended with {process.returncode}")
+    seconds, cpu = time.monotonic() - began, used.ru_utime + used.ru_stime
+    return Sample(STORED / seconds, cpu * 1e6 / STORED, {"rss_mb": used.ru_maxrss / 1e3})
+
+
 SUITES: dict[str, Callable[[Bench], Bases]] = {
     "ceiling": ceiling,
     "ingest": ingest,
@@ -197,6 +237,7 @@ SUITES: dict[str, Callable[[Bench], Bases]] = {
     "backlog": backlog,
     "live": live,
     "mapping": mapping,
+    "dry-run": dry_run,
     "sinks": sinks,
 }
 
