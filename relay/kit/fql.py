@@ -1,5 +1,7 @@
 """FQL: triggers of subscriptions and filters, compiled once into closures over an event. One parser, two dialects.
 
+A trigger keeps to the reference where that has a meaning for it, and else has the whole language of filters.
+
 Promises: what cannot be read, and what the reference misreads without a word, is refused with the position and a remedy.
 A person's orders (which dead letters, which events of a replay) take filters.
 """
@@ -7,21 +9,35 @@ A person's orders (which dead letters, which events of a replay) take filters.
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from relay.base.event import TYPES, Event
 from relay.errors import ConfigError, PayloadError
-from relay.kit import fql_filter, fql_trigger
-from relay.kit.fql_parser import MAX_CHARS
-from relay.kit.fql_trigger import Test
+from relay.kit import fql_filter, fql_trigger, fql_wide
+from relay.kit.fql_parser import MAX_CHARS, tokenize
+from relay.kit.fql_trigger import Read, Test
 from relay.kit.js import kind_of
 
-__all__ = ["Test", "compile_filter", "compile_trigger", "match_filter", "match_trigger", "possible_types"]
+__all__ = [
+    "Read",
+    "Test",
+    "compile_filter",
+    "compile_trigger",
+    "compile_value",
+    "filter_types",
+    "match_filter",
+    "match_trigger",
+    "possible_types",
+    "spelled",
+]
+
+Made = TypeVar("Made")
+_WORDS = {"==": "=", "AND": "and", "OR": "or", "IN": "in"}
 
 
 def compile_trigger(text: str) -> Test:
     """The test of a trigger (destinations page 1.2); raises ConfigError with position and remedy."""
-    return _fast_types(text) or _compile(text, fql_trigger.compile_text, "trigger")
+    return _fast_types(text) or _compile(text, _trigger(fql_trigger.compile_text, fql_wide.compile_text), "trigger")
 
 
 def compile_filter(text: str, fields: Collection[str] = ()) -> Test:
@@ -32,6 +48,22 @@ def compile_filter(text: str, fields: Collection[str] = ()) -> Test:
     if fields:
         return _compile(text, lambda known: fql_filter.compile_text(known, fields), "filter")
     return _fast_types(text) or _compile(text, fql_filter.compile_text, "filter")
+
+
+def compile_value(text: str) -> Read:
+    """The value that a formula of the filters' dialect gives for an event; raises ConfigError with position and remedy."""
+    return _compile(text, fql_filter.compile_value, "formula")
+
+
+def filter_types(text: str) -> frozenset[str]:
+    """The types of the calls that a filter may match; conditions on anything but the type count as open. Raises ConfigError."""
+    return _compile(text, lambda known: fql_filter.types_of(known, TYPES), "filter")
+
+
+def spelled(text: str) -> tuple[object, ...]:
+    """Equal for filters that differ in nothing but spaces, quotes, `==` and the case of keywords. Raises ConfigError."""
+    tokens = tokenize(text, fql_filter.FORM)
+    return tuple((token.kind, token.value if token.kind in ("string", "number") else _WORDS.get(token.text, token.text)) for token in tokens)
 
 
 def match_trigger(trigger: str, event: Mapping[str, Any]) -> bool:
@@ -46,11 +78,30 @@ def match_filter(fql: str, event: Mapping[str, Any]) -> bool:
 
 def possible_types(trigger: str) -> frozenset[str]:
     """The types of the calls that a trigger may match; conditions on anything but the type count as met. Raises ConfigError."""
-    test = _compile(trigger, fql_trigger.types_only, "trigger")
+    return _compile(trigger, _trigger(_narrow_types, lambda text: fql_wide.types_of(text, TYPES)), "trigger")
+
+
+def _narrow_types(trigger: str) -> frozenset[str]:
+    test = fql_trigger.types_only(trigger)
     return frozenset(kind for kind in TYPES if test(Event("", "", kind, "", "", "", 0, {}, b"")))
 
 
-def _compile(text: Any, compile_text: Callable[[str], Test], name: str) -> Test:
+def _trigger(narrow: Callable[[str], Made], wide: Callable[[str], Made]) -> Callable[[str], Made]:
+    """A trigger means what the reference makes of it; what the reference cannot read is read as a filter, if that can be."""
+
+    def read(text: str) -> Made:
+        try:
+            return narrow(text)
+        except ConfigError as error:
+            try:
+                return wide(text)
+            except ConfigError:
+                raise error from None
+
+    return read
+
+
+def _compile(text: Any, compile_text: Callable[[str], Made], name: str) -> Made:
     if not isinstance(text, str):
         raise ConfigError(f"a {name} must be a string, not {kind_of(text)}")
     try:

@@ -12,6 +12,7 @@ from relay.kit.glob import compile_glob
 from relay.kit.js import encode, is_number, number_of, print_number
 
 FORM: Final = Form("filter", loose=True)
+FORMULA: Final = Form("formula", loose=True)
 
 
 def compile_text(text: str, fields: Collection[str] = ()) -> Test:
@@ -23,31 +24,67 @@ def compile_text(text: str, fields: Collection[str] = ()) -> Test:
         if path.keys[0] not in fields:
             near = difflib.get_close_matches(path.keys[0], fields, n=1, cutoff=0.6)
             fail(path.at, f'"{path.keys[0]}" is no field of an event', f'did you mean "{near[0]}"?' if near else f"fields are {', '.join(fields)}")
-    return _condition(tree)
+    return condition_of(tree)
+
+
+def compile_value(text: str) -> Read:
+    """The value of a formula, such as `lowercase(properties.code)`; raises ConfigError with position and remedy."""
+    return _value(parse(text, FORMULA))
+
+
+def types_of(text: str, types: Collection[str]) -> frozenset[str]:
+    """Those of `types` whose events a filter may match, whatever else they hold; raises ConfigError."""
+    return frozenset(types) if text.strip() == "all" else types_in(parse(text, FORM), types)
+
+
+def types_in(tree: Node, types: Collection[str]) -> frozenset[str]:
+    """The same of a statement that was read."""
+    return frozenset(kind for kind in types if _holds_for(tree, kind) is not False)
+
+
+def _holds_for(node: Node, kind: str) -> bool | None:
+    """What the type alone says of a condition; None: nothing."""
+    if isinstance(node, Level):
+        said, decisive = [_holds_for(part, kind) for part in node.parts], node.keyword == "or"
+        return decisive if decisive in said else None if None in said else not decisive
+    if isinstance(node, Group):
+        return _holds_for(node.inner, kind)
+    if isinstance(node, Not):
+        inner = _holds_for(node.inner, kind)
+        return None if inner is None else not inner
+    if isinstance(node, Compare) and isinstance(node.left, Path) and node.left.keys == ("type",):
+        if isinstance(node.right, Literal) and node.op in ("=", "!="):
+            return (kind == node.right.value) is (node.op == "=")
+        if isinstance(node.right, Items) and node.op == "in" and all(isinstance(item, Literal) for item in node.right.items):
+            return kind in [item.value for item in node.right.items if isinstance(item, Literal)]
+    return None
 
 
 def _paths(node: Node) -> Iterator[Path]:
     if isinstance(node, Path):
         yield node
-    elif isinstance(node, Group | Not):
-        yield from _paths(node.inner)
-    elif isinstance(node, Compare):
-        yield from _paths(node.left)
-        yield from _paths(node.right)
-    else:
-        inner = node.parts if isinstance(node, Level) else node.arguments if isinstance(node, Call) else node.items if isinstance(node, Items) else ()
-        for one in inner:
-            yield from _paths(one)
+    for part in parts_of(node):
+        yield from _paths(part)
 
 
-def _condition(node: Node) -> Test:
+def parts_of(node: Node) -> tuple[Node, ...]:
+    """What a node is made of."""
+    if isinstance(node, Group | Not):
+        return (node.inner,)
+    if isinstance(node, Compare):
+        return node.left, node.right
+    return node.parts if isinstance(node, Level) else node.arguments if isinstance(node, Call) else node.items if isinstance(node, Items) else ()
+
+
+def condition_of(node: Node) -> Test:
+    """The test of a statement that was read; raises ConfigError."""
     if isinstance(node, Level):
-        tests = [_condition(part) for part in node.parts]
+        tests = [condition_of(part) for part in node.parts]
         return all_of(tests) if node.keyword == "and" else any_of(tests)
     if isinstance(node, Group):
-        return _condition(node.inner)
+        return condition_of(node.inner)
     if isinstance(node, Not):
-        inner = _condition(node.inner)
+        inner = condition_of(node.inner)
         return lambda event: not inner(event)
     if isinstance(node, Compare):
         return _comparison(node)
@@ -79,7 +116,7 @@ def _value(node: Node) -> Read:
         return lambda event: apply(first(event), second(event))
     if isinstance(node, Group) and not isinstance(node.inner, Level | Not | Compare):
         return _value(node.inner)
-    return _condition(node)
+    return condition_of(node)
 
 
 def _reader(node: Path) -> Read:

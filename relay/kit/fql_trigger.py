@@ -129,7 +129,7 @@ def _names() -> str:
 
 # --- comparisons -------------------------------------------------------------------------------------------------------------
 
-_ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "<": lambda value, wanted: bool(value < wanted),
     "<=": lambda value, wanted: bool(value <= wanted),
     ">": lambda value, wanted: bool(value > wanted),
@@ -147,12 +147,12 @@ def _comparison(node: Compare) -> Test:
     if not isinstance(right, Literal):
         fail(right.at, "expected a value", 'values are "text", numbers, true, false, null')
     wanted = right.value
-    if node.op in _ORDERS:
+    if node.op in ORDERS:
         if wanted is None or isinstance(wanted, bool):
             fail(right.at, f'"{node.op}" compares numbers, found {right.text}', "write a number")
         # Order is for numbers; a text that holds one counts as one, any other never matches.
         number = number_of(wanted) if isinstance(wanted, str) else wanted
-        holds = _ORDERS[node.op]
+        holds = ORDERS[node.op]
         return lambda event: number is not None and is_number(value := read(event)) and holds(value, number)
     assert isinstance(node.left, Path)
     if not FIELDS[node.left.keys[0]] and is_number(wanted):
@@ -184,7 +184,7 @@ def _differs(read: Read, wanted: Any) -> Test:
 
 
 def _function(node: Call, *, negated: bool) -> Test:
-    """On something that is no text a function is false, negated or not."""
+    """On something that is no text a function is false, negated or not; but a call without a name has none that could contain or match."""
     if node.name in ("and", "or"):
         fail(node.at, f'"{node.name}" needs a space after it', f'write "{node.name} (..."')
     if node.name not in FUNCTIONS:
@@ -197,9 +197,12 @@ def _function(node: Call, *, negated: bool) -> Test:
         fail(text.at, "expected a text", 'put it in "double quotes"')
     holds = _containing(text.value) if node.name == "contains" else _matching(text)
 
+    field = node.arguments[0]
+    none = negated and isinstance(field, Path) and not FIELDS[field.keys[0]]
+
     def test(event: Event) -> bool:
         value = read(event)
-        return isinstance(value, str) and holds(value) is not negated
+        return holds(value) is not negated if isinstance(value, str) else none and value is None
 
     return test
 
