@@ -41,6 +41,7 @@ from relay.control.inventory import Inventory
 from relay.control.live import Live
 from relay.control.measure import Measure
 from relay.control.operate import Operations
+from relay.control.preview import Preview
 from relay.control.publish import Publisher
 from relay.control.pulse import Pulse
 from relay.control.replay import Replays
@@ -77,6 +78,7 @@ from relay.web.console.app import ConsoleApi, Ready, private_app
 from relay.web.console.catalog import CatalogRoutes
 from relay.web.console.dry_run import DryRunRoutes
 from relay.web.console.live import LiveRoutes
+from relay.web.console.preview import PreviewRoutes
 from relay.web.console.session import SessionRoutes
 from relay.web.console.settings import SettingsRoutes
 from relay.web.health import Health, Heartbeat
@@ -268,7 +270,8 @@ class App:
 
     def _sink_context(self, destination: CompiledDestination) -> SinkContext:
         allow = parse_allow(destination.destination.allow_private)
-        return SinkContext(self._seams.clock, self._folder.path, self._source_slug, partial(dial, allow=allow))
+        exclude = destination.destination.sync_exclude
+        return SinkContext(self._seams.clock, self._folder.path, self._source_slug, partial(dial, allow=allow), exclude=exclude)
 
     def _source_slug(self, source_id: str) -> str:
         source = self.current.compiled.sources.get(source_id)
@@ -425,6 +428,7 @@ class App:
                 AlertRoutes(alerting),
                 DryRunRoutes(self.dry_runs),
                 CatalogRoutes(CatalogView(self._catalog, readme_of)),
+                PreviewRoutes(Preview(outbox=self.outbox, current=self.current, mask_names=tuple(ui.mask))),
                 self.live,
             ),
         )

@@ -307,6 +307,7 @@ def _why(state: str, code: str, happened: Happened, explained: Explanation) -> s
         how = "after {} attempt{}".format(attempts, "" if attempts == 1 else "s") if attempts else "before any attempt"
         return f"Given up {how}: {said}{f': {meaning}' if meaning else ''}."
     problem = next((plan.problem for plan in explained.planned if plan.problem), "")
+    problem = problem or (explained.traces[-1].text if explained.drop else "")
     return f"{state.capitalize()} by {code}: {problem or meaning}." if code else f"{state.capitalize()}."
 
 

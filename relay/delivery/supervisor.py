@@ -176,7 +176,7 @@ class Supervisor:
 
 
 def _same(old: CompiledDestination, new: CompiledDestination) -> bool:
-    return old.destination == new.destination and old.definition is new.definition
+    return old.destination == new.destination and old.definition is new.definition and old.schemas == new.schemas
 
 
 def _without_removed(state: dict[str, object]) -> dict[str, object]:

@@ -163,6 +163,13 @@ class Definition:
     """How to read back what the sink stored, where that can be done: for replays."""
     adapt: Callable[[Action, Mapping[str, Any]], Action] | None = None
     """The action under these settings: a sink whose batches are as large, or wait as long, as the settings say."""
+    has_tables: bool = False
+    """A warehouse: it keeps events as rows of Segment's tables, and takes `[destination.sync]`."""
+
+    @property
+    def keeps_all(self) -> bool:
+        """A warehouse or an archive: what it holds is read again later, so that filters would make holes in it (semantics page 4)."""
+        return self.has_tables or self.open_archive is not None
 
 
 Catalog = Mapping[str, Definition]

@@ -44,6 +44,8 @@ class SinkContext:
     """The slug of a source id."""
     connect: Connect = no_network
     send: Send = no_transport
+    exclude: tuple[str, ...] = ()
+    """Of a warehouse: tables, and columns as `table.column`, that are not written."""
 
 
 class Sink(Protocol):

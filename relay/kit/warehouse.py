@@ -133,6 +133,18 @@ def rows_of(event: Event, loaded_s: float) -> list[Row]:
     return rows
 
 
+def tables_of(event: Event) -> tuple[str, ...]:
+    """The tables that `rows_of` makes rows for."""
+    main = _TABLES.get(event.type)
+    if main is None:
+        return ()
+    if event.type == "track":
+        return main, table_of(event.name)
+    if event.type == "identify":
+        return (main, "users") if event.user_id else (main,)
+    return (main, "accounts") if event.type == "group" and event.payload.get("groupId") else (main,)
+
+
 def schema_of(source_slug: str) -> str:
     """The schema of a source; PostgreSQL keeps names that begin with pg_ for itself."""
     name = snake_case(source_slug) or "_"

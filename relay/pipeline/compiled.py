@@ -14,8 +14,9 @@ from relay.kit.mapping import compile_mapping, constants_of
 from relay.pipeline.decision import Rewrite
 from relay.pipeline.stages.filters import compile_filters
 from relay.pipeline.stages.inspect import Inspect, compile_inspection
-from relay.pipeline.stages.protect import compile_protection, compile_selection
+from relay.pipeline.stages.protect import compile_protection
 from relay.pipeline.stages.redact import Redact, compile_redaction
+from relay.pipeline.stages.selection import compile_selection
 from relay.pipeline.stages.transform import compile_transformations
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Subscription, Workspace
 from relay.workspace.rules import Plan, SchemaSettings

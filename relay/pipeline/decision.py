@@ -30,6 +30,31 @@ Rewrite = Callable[[Event], Event | Drop]
 """A step that hands on the event, a changed copy of it, or why it goes no further. It never raises: what it cannot do is a Drop."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rules:
+    """A Rewrite made of a user's rules. Whatever goes wrong in it, the event goes no further: rules fail closed.
+
+    `tell` names the rules that act on an event; only who explains it asks.
+    """
+
+    stage: str
+    rewrite: Rewrite
+    name: Callable[[Event], str]
+
+    def __call__(self, event: Event) -> Event | Drop:
+        try:
+            return self.rewrite(event)
+        except Exception:  # fence: an event that a rule cannot judge must not pass
+            return Drop(self.stage, "INTERNAL")
+
+    def tell(self, event: Event) -> str:
+        """What a person should know: which rule drops the event, or which ones change it; empty: none."""
+        try:
+            return self.name(event)
+        except Exception as error:  # fence: the same as above, told
+            return f"a rule failed: {type(error).__name__}: {error}"
+
+
 @dataclass(slots=True, eq=False)
 class Sourced:
     """An event after the source side."""

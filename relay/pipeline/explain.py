@@ -10,7 +10,7 @@ from relay.kit.definition import Delivery
 from relay.kit.request import Request, Response
 from relay.kit.steps import rehearse
 from relay.pipeline.compiled import CompiledDestination, CompiledSource
-from relay.pipeline.decision import Drop, Rewrite, Sourced, Unit
+from relay.pipeline.decision import Drop, Rewrite, Rules, Sourced, Unit
 from relay.pipeline.destination_side import GATES
 from relay.pipeline.source_side import source_side
 from relay.pipeline.stages.map_fields import map_fields
@@ -74,7 +74,7 @@ def explain_source(seq: int, event: Event, source: CompiledSource | None) -> tup
     traces: list[Trace] = []
     if source.transform is not None:
         result = source.transform(event)
-        traces.append(_trace("transform", event, result))
+        traces.append(_trace("transform", event, result, source.transform))
         if isinstance(result, Drop):
             return sourced, traces
         event = result
@@ -84,11 +84,12 @@ def explain_source(seq: int, event: Event, source: CompiledSource | None) -> tup
     return sourced, traces or [Trace("source", "passed")]
 
 
-def _trace(stage: str, before: Event, result: Event | Drop) -> Trace:
+def _trace(stage: str, before: Event, result: Event | Drop, step: Rewrite | None = None) -> Trace:
+    text = step.tell(before) if isinstance(step, Rules) else ""
     if isinstance(result, Drop):
-        return Trace(stage, "dropped", result.code)
+        return Trace(stage, "dropped", result.code, text)
     changes = diff(before.payload, result.payload)
-    return Trace(stage, "changed" if changes else "passed", changes=changes)
+    return Trace(stage, "changed" if changes else "passed", text=text, changes=changes)
 
 
 def explain_destination(sourced: Sourced, destination: CompiledDestination, *, sent_s: float = 0.0) -> Explanation:
@@ -131,7 +132,7 @@ def explain_destination(sourced: Sourced, destination: CompiledDestination, *, s
 def _rewrite(event: Event, steps: tuple[tuple[str, Rewrite], ...], traces: list[Trace]) -> Event | Drop:
     for stage, step in steps:
         result = step(event)
-        traces.append(_trace(stage, event, result))
+        traces.append(_trace(stage, event, result, step))
         if isinstance(result, Drop):
             return result
         event = result

@@ -17,12 +17,12 @@ from relay.workspace.alert_rules import read_alert_rules
 from relay.workspace.candidate import overlaid
 from relay.workspace.destinations import SLUG_FORM, Surroundings, read_destination, read_slug
 from relay.workspace.digest import digest, document, setting_digest
-from relay.workspace.filters import read_transformations
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Workspace
 from relay.workspace.options import literal_secret
 from relay.workspace.plans import read_plans, read_schema
 from relay.workspace.privacy import read_matchers, read_privacy
 from relay.workspace.rules import Matcher, Plan
+from relay.workspace.transformations import read_transformations
 
 __all__ = ["Loaded", "assemble", "digest", "document", "load", "setting_digest"]
 

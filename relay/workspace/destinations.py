@@ -12,11 +12,12 @@ from relay.errors import Problem
 from relay.kit.definition import Action, Catalog, Definition
 from relay.kit.url import url_problem
 from relay.workspace.allow import FORM, allow_mistake
-from relay.workspace.filters import read_filters, read_transformations
+from relay.workspace.filters import read_filters, read_sync
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, RetryLimits, Source, Subscription
 from relay.workspace.options import read_options
 from relay.workspace.privacy import read_privacy
 from relay.workspace.rules import Matcher
+from relay.workspace.transformations import read_transformations
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 SLUG_FORM = "up to 64 of a-z, 0-9, _ and -, beginning with a letter or digit"
@@ -66,10 +67,10 @@ def read_destination(around: Surroundings, path: str, label: str, table: Mapping
         settings=settings,
         subscriptions=subscriptions,
         consent_categories=reader.take("consent_categories", "list", ()),
-        filters=read_filters(reader),
+        filters=read_filters(reader, definition),
         transformations=read_transformations(reader, "destination"),
         privacy=read_privacy(reader, around.matchers),
-        sync_exclude=_sync_exclude(reader),
+        sync_exclude=read_sync(reader, definition),
         order=delivery.order,
         concurrency=delivery.concurrency,
         rate_per_s=delivery.rate_per_s,
@@ -137,14 +138,6 @@ def _endpoint(reader: TableReader) -> str:
         reader.complain(f"'endpoint' {problem or 'names a path'}", "endpoint", 'write scheme and host, for example "http://127.0.0.1:9000"')
         return ""
     return endpoint.rstrip("/")
-
-
-def _sync_exclude(reader: TableReader) -> tuple[str, ...]:
-    table = reader.take("sync", "object", {})
-    inner = TableReader(reader.tree, reader.at("sync"), f"{reader.label}, sync", reader.problems, table)
-    excluded: tuple[str, ...] = inner.take("exclude", "list", ())
-    inner.finish()
-    return excluded
 
 
 def _allow_private(reader: TableReader) -> tuple[str, ...]:

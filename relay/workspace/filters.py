@@ -1,25 +1,30 @@
-"""`[[destination.filter]]` and `[[source.transformation]]`, `[[destination.transformation]]`: from the tree to rules, every mistake with its place."""
+"""`[[destination.filter]]` and `[destination.sync]`: from the tree to rules, every mistake with its place."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from relay.config.reading import TableReader
 from relay.config.tree import child
-from relay.workspace.rules import Filter, FilterAction, Hashing, Transformation
+from relay.errors import ConfigError
+from relay.kit.definition import Definition
+from relay.kit.edits import split_path
+from relay.kit.fql import compile_filter
+from relay.kit.selection import exclusion_mistake
+from relay.workspace.rules import Filter, FilterAction
 
-ACTIONS: Final = ("SAMPLE", "DROP", "DROP_PROPERTIES", "ALLOW_PROPERTIES")
-ALGORITHMS: Final = ("MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512")
-ENCODINGS: Final = ("HEX", "BASE64")
-
-
-def read_filters(reader: TableReader) -> tuple[Filter, ...]:
-    """The `filter` tables of a destination."""
-    return tuple(_filter(inner) for inner in tables_in(reader, "filter", "[[destination.filter]]"))
-
-
-def read_transformations(reader: TableReader, noun: str) -> tuple[Transformation, ...]:
-    """The `transformation` tables of a source or destination (`noun`)."""
-    return tuple(_transformation(inner) for inner in tables_in(reader, "transformation", f"[[{noun}.transformation]]"))
+ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "SAMPLE": ("percent", "path"),
+    "DROP": (),
+    "DROP_PROPERTIES": ("fields",),
+    "ALLOW_PROPERTIES": ("fields",),
+}
+"""Each action with the keys that it takes."""
+FILTERS_MAX: Final = 10
+TITLE_MAX: Final = 64
+EXPORTED: Final = ("id", "name", "description", "sourceId", "destinationId", "destinationMetadataId", "createdAt", "updatedAt")
+"""Keys that Segment's API writes beside a rule: taken, so that an export can be pasted."""
+ALWAYS: Final = frozenset(("type", "messageId"))
+"""Without these a message is no event."""
 
 
 def tables_in(reader: TableReader, key: str, header: str) -> Iterator[TableReader]:
@@ -33,11 +38,46 @@ def tables_in(reader: TableReader, key: str, header: str) -> Iterator[TableReade
         yield TableReader(reader.tree, child(reader.at(key), index), f"{reader.label}, {key} {index + 1}", reader.problems, table)
 
 
-def _filter(reader: TableReader) -> Filter:
+def read_condition(reader: TableReader, noun: str) -> str:
+    """The `if` of a rule; empty after a complaint."""
+    text: str = reader.take("if", "string", "")
+    if "if" not in reader.table:
+        reader.complain(f"a {noun} needs an if", remedy='add if = \'type = "track"\', or if = "all"')
+    elif isinstance(reader.table["if"], str) and not reader.is_open(reader.at("if")):
+        try:
+            compile_filter(text)
+        except ConfigError as error:
+            for problem in error.problems:
+                reader.complain(problem.message, "if", problem.remedy)
+            return ""
+    return text
+
+
+def read_filters(reader: TableReader, definition: Definition | None) -> tuple[Filter, ...]:
+    """The `filter` tables of a destination."""
+    found: list[Filter] = []
+    for position, inner in enumerate(tables_in(reader, "filter", "[[destination.filter]]"), 1):
+        if position == 1 and definition is not None and definition.keeps_all:
+            inner.complain(f"{definition.name} takes no filters", remedy="change or drop events with [[source.transformation]]")
+        if position == FILTERS_MAX + 1:
+            inner.complain(f"a destination has at most {FILTERS_MAX} filters", remedy='join conditions with "or", or actions in one filter')
+        found.append(read_filter(inner))
+    return tuple(found)
+
+
+def read_filter(reader: TableReader) -> Filter:
+    """One filter."""
+    reader.known.update(EXPORTED)
+    title: str = reader.take("title", "string", "")
+    if len(title) > TITLE_MAX:
+        reader.complain(f"'title' must be at most {TITLE_MAX} characters long", "title", "put the rest into a comment")
+    actions = tuple(_action(inner) for inner in tables_in(reader, "actions", 'actions = [{ type = "DROP" }]'))
+    if not reader.table.get("actions"):
+        reader.complain("a filter needs actions", "actions" if "actions" in reader.table else "", 'add actions = [{ type = "DROP" }]')
     found = Filter(
-        condition=reader.take("if", "string", ""),
-        actions=tuple(_action(inner) for inner in tables_in(reader, "actions", "actions = [{ type = ... }]")),
-        title=reader.take("title", "string", ""),
+        condition=read_condition(reader, "filter"),
+        actions=actions,
+        title=title,
         enabled=reader.take("enabled", "boolean", True),
         place=reader.tree.places.get(reader.path),
     )
@@ -46,51 +86,59 @@ def _filter(reader: TableReader) -> Filter:
 
 
 def _action(reader: TableReader) -> FilterAction:
-    fields: Mapping[str, Any] = reader.take("fields", "object", {})
+    kind: str = reader.take("type", "string", "", choices=tuple(ACTIONS))
+    if "type" not in reader.table:
+        reader.complain("an action needs a type", remedy="one of " + ", ".join(ACTIONS))
     found = FilterAction(
-        type=reader.take("type", "string", "", choices=ACTIONS),
+        type=kind,
         percent=reader.take("percent", "number", 1.0, minimum=0, maximum=1),
         path=reader.take("path", "string", ""),
-        fields={path: tuple(keys) for path, keys in fields.items()},
+        fields=_fields(reader, kind),
     )
+    for key in ("percent", "path", "fields"):
+        if kind and reader.table.get(key) not in (None, "") and key not in ACTIONS[kind]:
+            reader.complain(f"{kind} takes no '{key}'", key, "remove it, or choose another type")
+    if kind == "SAMPLE":
+        if "percent" not in reader.table:
+            reader.complain("SAMPLE needs 'percent'", remedy="percent = 0.1 keeps a tenth")
+        if found.path and not all(split_path(found.path)):
+            reader.complain(f"'{found.path}' is no path", "path", "join names with single dots, as in userId or properties.plan")
     reader.finish(noun="key")
     return found
 
 
-def _transformation(reader: TableReader) -> Transformation:
-    allow = reader.take("allowProperties", "list")
-    hashing = reader.take("hashPropertiesConfiguration", "object")
-    found = Transformation(
-        condition=reader.take("if", "string", ""),
-        name=reader.take("name", "string", ""),
-        enabled=reader.take("enabled", "boolean", True),
-        drop=reader.take("drop", "boolean", False),
-        new_event_name=reader.take("newEventName", "string", ""),
-        renames=tuple((one.take("oldName", "string", ""), one.take("newName", "string", "")) for one in tables_in(reader, "propertyRenames", "")),
-        values=tuple(
-            (path, one.table.get("propertyValue"))
-            for one in tables_in(reader, "propertyValueTransformations", "")
-            for path in one.take("propertyPaths", "list", ())
-        ),
-        formulas=tuple(
-            (one.take("propertyName", "string", ""), one.take("fql", "string", "")) for one in tables_in(reader, "fqlDefinedProperties", "")
-        ),
-        allow=allow,
-        hashing=_hashing(TableReader(reader.tree, reader.at("hashPropertiesConfiguration"), reader.label, reader.problems, hashing))
-        if hashing is not None
-        else None,
-        place=reader.tree.places.get(reader.path),
-    )
-    reader.finish(noun="key")
+def _fields(reader: TableReader, kind: str) -> dict[str, tuple[str, ...]]:
+    """Path of an object to keys in it."""
+    given: Mapping[str, Any] = reader.take("fields", "object", {})
+    if "fields" in ACTIONS.get(kind, ()) and not reader.table.get("fields"):
+        reader.complain(
+            f"{kind} needs 'fields'", "fields" if "fields" in reader.table else "", 'fields = { context = ["ip"] } names keys of an object'
+        )
+    inner = TableReader(reader.tree, reader.at("fields"), f"{reader.label}, fields", reader.problems, given)
+    found: dict[str, tuple[str, ...]] = {}
+    for path in given:
+        keys = found[path] = inner.take(path, "list", ())
+        if path and not all(split_path(path)):
+            inner.complain(f"'{path}' is no path", path, 'join names with single dots, as in "properties.products"; "" is the event itself')
+        if kind == "DROP_PROPERTIES" and given[path] == []:
+            inner.complain(f"'{path}' lists no keys", path, "name the keys to drop")
+        if kind == "DROP_PROPERTIES" and not path and not ALWAYS.isdisjoint(keys):
+            inner.complain(f"an event cannot be without {' and '.join(sorted(ALWAYS))}", path, "drop others, or use DROP")
     return found
 
 
-def _hashing(reader: TableReader) -> Hashing:
-    found = Hashing(
-        algorithm=reader.take("algorithm", "string", "SHA256", choices=ALGORITHMS),
-        paths=reader.take("paths", "list", ()),
-        encoding=reader.take("encoding", "string", "HEX", choices=ENCODINGS),
-        key=reader.take("key", "string", ""),
-    )
-    reader.finish(noun="key")
-    return found
+def read_sync(reader: TableReader, definition: Definition | None) -> tuple[str, ...]:
+    """The `sync` table of a warehouse: what is excluded."""
+    table = reader.take("sync", "object", {})
+    if "sync" in reader.table and definition is not None and not definition.has_tables:
+        reader.complain(f"'sync' is for warehouses, which {definition.name} is not", "sync", "use [[destination.filter]], or a mapping's trigger")
+    inner = TableReader(reader.tree, reader.at("sync"), f"{reader.label}, sync", reader.problems, table)
+    excluded: tuple[str, ...] = inner.take("exclude", "list", ())
+    for index, entry in enumerate(excluded):
+        message, remedy = exclusion_mistake(entry)
+        if message:
+            inner.complain(f"'{entry}' {message}", "exclude", remedy)
+        elif entry in excluded[:index]:
+            inner.complain(f"'{entry}' is listed twice", "exclude", "remove one")
+    inner.finish()
+    return excluded

@@ -5,9 +5,12 @@ Readers (`workspace.filters`, `workspace.plans`, `workspace.privacy`) make them 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from relay.base.secret import Secret
 from relay.errors import Place
+
+NO_KEY: Final = Secret("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Hashing:
     paths: tuple[str, ...]
     encoding: str = "HEX"
     """`HEX` (lower case) or `BASE64`."""
-    key: str = ""
+    key: Secret = NO_KEY
     """Not empty: HMAC."""
 
 

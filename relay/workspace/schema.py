@@ -13,7 +13,9 @@ from relay.kit.definition import Action, Catalog, Definition, Setting
 from relay.workspace.alert_rules import KINDS, WINDOW_MAX_M
 from relay.workspace.assemble import MAX_KEY
 from relay.workspace.destinations import BATCH_FIELDS, SLUG
+from relay.workspace.filters import ACTIONS, EXPORTED, FILTERS_MAX, TITLE_MAX
 from relay.workspace.options import snake_case
+from relay.workspace.transformations import ALGORITHMS, ENCODINGS, PATHS_MAX, VALUES_MAX
 
 Schema = dict[str, Any]
 
@@ -89,6 +91,7 @@ def _source() -> Schema:
         "write_key": {"description": "what the SDK is given", **key},
         "write_keys": {"description": "several keys, while one is exchanged", "type": "array", "items": key, "minItems": 1},
         "enabled": _said("boolean", "false: its events are refused", default=True),
+        "transformation": _list_of(_transformation()),
     }
     one_key = {"oneOf": [{"required": ["write_key"]}, {"required": ["write_keys"]}]}
     return {"description": "Where events come from.", **_closed(properties, ["slug"]), **one_key}
@@ -114,6 +117,51 @@ def _rule() -> Schema:
     }
 
 
+def _filter() -> Schema:
+    taken = {"percent": {**_said("number", "share that is kept", minimum=0, maximum=1)}, "path": _said("string", "field whose value decides")}
+    taken["fields"] = _said("object", "path of an object (empty: the event) to keys in it", minProperties=1, additionalProperties=_TYPES["list"])
+    kinds = [_when("type", [kind], _closed_by(["type", *keys])) for kind, keys in ACTIONS.items()]
+    needed = [_when("type", ["SAMPLE"], {"required": ["percent"]}), _when("type", ["DROP_PROPERTIES", "ALLOW_PROPERTIES"], {"required": ["fields"]})]
+    action = {**_closed({"type": _one_of(ACTIONS), **taken}, ["type"]), "allOf": kinds + needed}
+    properties = {
+        "if": _said("string", "FQL: which events; all: every one", minLength=1),
+        "actions": {**_list_of(action), "minItems": 1},
+        "title": _said("string", "shown to people", maxLength=TITLE_MAX),
+        "enabled": _said("boolean", "false: it does nothing", default=True),
+        **dict.fromkeys(EXPORTED, True),
+    }
+    return {"description": "What a destination does not get.", **_closed(properties, ["if", "actions"])}
+
+
+def _closed_by(names: Iterable[str]) -> Schema:
+    return {"propertyNames": {"enum": list(names)}}
+
+
+def _transformation() -> Schema:
+    path = {"type": "string", "minLength": 1}
+    paths = {"type": "array", "items": path, "minItems": 1}
+    hashing = {
+        "algorithm": _one_of(ALGORITHMS),
+        "encoding": _one_of(ENCODINGS),
+        "key": _said("string", "makes it an HMAC", minLength=1),
+        "paths": paths,
+    }
+    value = _closed({"propertyPaths": {**paths, "maxItems": PATHS_MAX}, "propertyValue": True}, ["propertyPaths", "propertyValue"])
+    properties = {
+        "if": _said("string", "FQL: which events; all: every one", minLength=1),
+        "enabled": _said("boolean", "false: it does nothing", default=True),
+        "drop": _said("boolean", "the event goes no further", default=False),
+        "newEventName": _said("string", "of a track"),
+        "propertyRenames": _list_of(_closed({"oldName": path, "newName": path}, ["oldName", "newName"])),
+        "propertyValueTransformations": {**_list_of(value), "maxItems": VALUES_MAX},
+        "fqlDefinedProperties": {**_list_of(_closed({"fql": path, "propertyName": path}, ["fql", "propertyName"])), "maxItems": 1},
+        "allowProperties": _said("list", "what stays of properties and traits"),
+        "hashPropertiesConfiguration": _closed(hashing, ["paths"]),
+        **dict.fromkeys(EXPORTED, True),
+    }
+    return {"description": "Changes to events; paths are full and dotted: properties.total.", **_closed(properties, ["if"])}
+
+
 def _when(key: str, words: Iterable[str], then: Schema) -> Schema:
     return {"if": {"properties": {key: {"enum": list(words)}}, "required": [key]}, "then": then}
 
@@ -130,6 +178,13 @@ def _destination(catalog: Catalog) -> Schema:
         "enabled": _said("boolean", "false: events pass by", default=True),
         "settings": _said("object", "what the definition asks for"),
         "mapping": _list_of(_mapping(catalog)),
+        "filter": {**_list_of(_filter()), "maxItems": FILTERS_MAX},
+        "transformation": _list_of(_transformation()),
+        "consent_categories": _said("list", "the end user must allow all of them"),
+        "sync": {
+            "description": "Of a warehouse.",
+            **_closed({"exclude": _said("list", "tables, and columns as table.column, that it does not get")}),
+        },
         "retry_all": _said("boolean", "also retry answers that say the event is refused", default=False),
         "endpoint": _said("string", "every request goes to this scheme and host instead of its own: a proxy, a test server"),
         "allow_private": _said("list", "private addresses that it may reach, as address:port, network:port or [ipv6]:port"),

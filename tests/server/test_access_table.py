@@ -59,6 +59,7 @@ ROUTES: dict[str, str] = {
     "POST /ui/api/events/{}/retry": OPERATOR,
     "POST /ui/api/events/{}/send": OPERATOR,
     "POST /ui/api/jobs/{}/cancel": OPERATOR,
+    "POST /ui/api/preview": OPERATOR,
     "POST /ui/api/reload": OPERATOR,
     "POST /ui/api/replay": OPERATOR,
     "DELETE /ui/api/tokens/{}": ADMIN,

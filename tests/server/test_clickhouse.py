@@ -57,6 +57,19 @@ async def test_every_call_arrives_in_its_tables(server: ClickHouseServer, tmp_pa
         assert await server.fetch("SELECT count() FROM web.tracks WHERE received_at > now() - 3600 AND uuid_ts >= received_at") == [("250",)]
 
 
+async def test_what_is_excluded_is_not_written(server: ClickHouseServer, tmp_path: Path) -> None:
+    sync = '\n[destination.sync]\nexclude = ["tracks", "users.plan"]\n'
+    async with running(source() + clickhouse(server) + sync, tmp_path) as relay:
+        await relay.track("u1")
+        call = {"type": "identify", "userId": "u1", "messageId": "excluded", "traits": {"plan": "free", "city": "Berlin"}}
+        assert await relay.send([call]) == 200
+        await relay.settled("ch")
+        assert sorted(await server.fetch("SHOW TABLES FROM web")) == [("identifies",), ("tested",), ("users",)]
+        assert await server.fetch("SELECT name FROM system.columns WHERE database = 'web' AND table = 'users' AND name IN ('plan', 'city')") == [
+            ("city",)
+        ]
+
+
 async def test_columns_appear_and_widen_and_keep_what_they_had(server: ClickHouseServer, tmp_path: Path) -> None:
     async with running(source() + clickhouse(server), tmp_path) as relay:
         for properties in (

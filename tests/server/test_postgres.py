@@ -56,6 +56,22 @@ async def test_every_call_arrives_in_its_tables(server: PostgresServer, tmp_path
         )
 
 
+async def test_what_is_excluded_is_neither_written_nor_made(server: PostgresServer, tmp_path: Path) -> None:
+    sync = '\n[destination.sync]\nexclude = ["tracks", "tested", "users.phone"]\n'
+    async with running(source() + postgres(server) + sync, tmp_path) as relay:
+        await relay.track("u1")
+        await relay.track("u1", "Other", n=1)
+        call = {"type": "identify", "userId": "u1", "messageId": "excluded", "traits": {"plan": "free", "phone": "5"}}
+        assert await relay.send([call]) == 200
+        await relay.settled("pg")
+        found = await server.fetch("SELECT table_name FROM information_schema.tables WHERE table_schema = 'web' ORDER BY 1")
+        assert found == [("identifies",), ("other",), ("users",)]
+        assert await server.fetch("SELECT phone FROM web.identifies") == [("5",)]
+        assert await server.fetch("SELECT column_name FROM information_schema.columns WHERE table_name = 'users' AND column_name = 'phone'") == []
+        assert await relay.doors("pg") == {"delivered": 2, "filtered": 1}
+        assert await relay.counted("pg", "filtered") == {"FILTERED_BY_RULES": 1}
+
+
 async def test_columns_appear_and_widen_and_keep_what_they_had(server: PostgresServer, tmp_path: Path) -> None:
     async with running(source() + postgres(server), tmp_path) as relay:
         for properties in (

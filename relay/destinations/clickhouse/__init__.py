@@ -65,4 +65,5 @@ DEFINITION = Definition(
     check=_check,
     test=_test,
     open_sink=_open,
+    has_tables=True,
 )

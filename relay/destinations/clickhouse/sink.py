@@ -14,6 +14,7 @@ from relay.destinations.clickhouse import statements
 from relay.destinations.clickhouse.server import Server, ask, meaning_of
 from relay.destinations.clickhouse.statements import PAGE, Dialect
 from relay.errors import DeliveryError, Misconfigured
+from relay.kit.selection import Excluded
 from relay.kit.sink import SinkContext, store_in_halves
 from relay.kit.warehouse import Change, Kind, Load, Row, Schema, apply, loads_of, plan, rows_of, schema_of
 
@@ -36,13 +37,16 @@ class ClickHouseSink:
         self._clock = context.clock
         self._send = context.send
         self._slug_of = context.source_slugs
+        self._excluded = Excluded.of(context.exclude)
         self._dialect: Dialect | None = None
         self._known: dict[str, Schema] = {}
 
     async def write(self, events: Sequence[tuple[int, Event]]) -> list[DeliveryError | None]:
         """Store the events; returns after the server has them. What hits the destination as a whole is raised."""
         loaded_s = self._clock.now()
-        placed = [(self._database or schema_of(self._slug_of(event.source_id)), rows_of(event, loaded_s)) for _, event in events]
+        placed = [
+            (self._database or schema_of(self._slug_of(event.source_id)), self._excluded.select(rows_of(event, loaded_s))) for _, event in events
+        ]
         try:
             return await store_in_halves(placed, self._store)
         except BaseException:

@@ -70,4 +70,5 @@ DEFINITION = Definition(
     presets=(Preset("All events", "write", EVERY_CALL),),
     check=_check,
     open_sink=_open,
+    has_tables=True,
 )

@@ -14,6 +14,7 @@ from relay.base.event import Event
 from relay.destinations.postgres.server import Server, connected, meaning_of
 from relay.destinations.postgres.statements import COLUMNS_OF, LOCK, add_columns, create_schema, create_table, insert, kind_named, widen
 from relay.errors import DeliveryError, Misconfigured
+from relay.kit.selection import Excluded
 from relay.kit.sink import SinkContext, store_in_halves
 from relay.kit.warehouse import Change, Row, Schema, apply, loads_of, plan, rows_of, schema_of
 
@@ -39,6 +40,7 @@ class PostgresSink:
         self._clock = context.clock
         self._connect = context.connect
         self._slug_of = context.source_slugs
+        self._excluded = Excluded.of(context.exclude)
         self._connection: Any = None
         self._known: dict[str, Schema] = {}
         self._used_s = 0.0
@@ -46,7 +48,7 @@ class PostgresSink:
     async def write(self, events: Sequence[tuple[int, Event]]) -> list[DeliveryError | None]:
         """Store the events; returns after the commit. What hits the destination as a whole is raised."""
         loaded_s = self._clock.now()
-        placed = [(self._schema or schema_of(self._slug_of(event.source_id)), rows_of(event, loaded_s)) for _, event in events]
+        placed = [(self._schema or schema_of(self._slug_of(event.source_id)), self._excluded.select(rows_of(event, loaded_s))) for _, event in events]
         try:
             return await store_in_halves(placed, self._store)
         except BaseException:

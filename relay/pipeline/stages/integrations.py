@@ -17,7 +17,7 @@ def check_integrations(event: Event, destination: CompiledDestination) -> Drop |
     """The most specific key that names the destination decides; without one, `All` does. Only `false` is off."""
     payload = event.payload
     wanted = payload.get("integrations")
-    if wanted and not _wants(wanted, destination.names):
+    if wanted and not wants(wanted, destination.names):
         return SWITCHED_OFF
     metadata = payload.get("_metadata")
     if metadata and _is_bundled(metadata, destination.names):
@@ -25,12 +25,19 @@ def check_integrations(event: Event, destination: CompiledDestination) -> Drop |
     return None
 
 
-def _wants(integrations: Mapping[str, Any], names: tuple[str, ...]) -> bool:
+def wants(integrations: Mapping[str, Any], names: tuple[str, ...]) -> bool:
+    """Whether an object like an event's `integrations` lets a destination have it."""
+    choice = choice_of(integrations, names)
+    return (integrations.get("All") if choice is None else choice) is not False
+
+
+def choice_of(integrations: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """What it says of the destination itself, by the most specific of its names; None: nothing."""
     for name in names:
         choice = integrations.get(name)
         if choice is not None and name != SEGMENT:
-            return choice is not False
-    return integrations.get("All") is not False
+            return choice
+    return None
 
 
 def _is_bundled(metadata: Any, names: tuple[str, ...]) -> bool:
