@@ -19,9 +19,10 @@ from relay.workspace.destinations import SLUG_FORM, Surroundings, read_destinati
 from relay.workspace.digest import digest, document, setting_digest
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Workspace
 from relay.workspace.options import literal_secret
-from relay.workspace.plans import read_plans, read_schema
+from relay.workspace.plans import read_plans, slugs_in
 from relay.workspace.privacy import read_matchers, read_privacy
-from relay.workspace.rules import Matcher, Plan
+from relay.workspace.rules import Matcher
+from relay.workspace.source_schema import Known, check_forwarding, read_schema
 from relay.workspace.transformations import read_transformations
 
 __all__ = ["Loaded", "assemble", "digest", "document", "load", "setting_digest"]
@@ -74,14 +75,15 @@ def assemble(tree: Tree, settings: Settings, catalog: Catalog, *, default_write_
 
 def _assemble(tree: Tree, settings: Settings, catalog: Catalog, default_write_key: str) -> tuple[Workspace, list[Problem], list[Problem]]:
     problems, warnings = unknown_tables(tree), list(tree.warnings)
-    plans, matchers = read_plans(tree, problems), read_matchers(tree, problems)
+    plans, matchers = read_plans(tree, problems, warnings), read_matchers(tree, problems)
     tables = _tables(tree, "source", problems)
-    slugs = [table["slug"] for _, table in tables if isinstance(table.get("slug"), str)]
-    sources = [_read_source(tree, index, table, problems, plans, matchers, slugs) for index, table in tables]
+    known = Known([plan.slug for plan in plans], slugs_in(tree, "source"), slugs_in(tree, "destination") or ["archive"], warnings)
+    sources = [_read_source(tree, index, table, problems, known, matchers) for index, table in tables]
     if "source" not in tree.data and default_write_key:
         sources = [Source("default", "default", "Default", (default_write_key,))]
     _check_unique(tree, sources, "source", problems)
     _check_write_keys(sources, problems)
+    check_forwarding(tree, sources, problems)
     around = Surroundings(tree, catalog, settings.delivery, [source for source in sources if source.slug], matchers, problems, warnings)
     destinations = [
         read_destination(around, f"destination[{index}]", label(tree.data, ("destination", index)), table)
@@ -112,15 +114,14 @@ def _read_source(
     index: int,
     table: Mapping[str, Any],
     problems: list[Problem],
-    plans: Sequence[Plan],
+    known: Known,
     matchers: Sequence[Matcher],
-    slugs: Sequence[str],
 ) -> Source:
     reader = TableReader(tree, f"source[{index}]", label(tree.data, ("source", index)), problems, table)
     slug = read_slug(reader, "source")
     if slug == BUILT_IN_SOURCE:
         reader.complain(f"the slug '{slug}' is reserved for relay's own events", "slug", "choose another slug")
-    plan, schema = read_schema(reader, plans, slugs)
+    plan, schema = read_schema(reader, known)
     source = Source(
         source_id=slug,
         slug=slug,

@@ -1,72 +1,71 @@
-"""`[[plan]]` with its JSON file, and `[source.schema]`: from the tree to rules, every mistake with its place."""
+"""`[[plan]]` with its JSON file: from the tree to plans, every mistake with its place, in the TOML or in the JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
 
-from relay.base import jsonio
-from relay.config.reading import TableReader, nearest
-from relay.config.tree import Tree, label
-from relay.errors import Problem
-from relay.workspace.rules import EventSetting, Plan, PlanRule, SchemaSettings, TypeSettings
+from relay.config.reading import TableReader
+from relay.config.tree import Tree
+from relay.errors import Place, Problem
+from relay.workspace.destinations import read_slug
+from relay.workspace.plan_rules import TYPES, read_rules
+from relay.workspace.rules import Plan
 
-TYPES: Final = ("TRACK", "IDENTIFY", "GROUP", "PAGE", "SCREEN", "COMMON")
+__all__ = ["TYPES", "read_plans"]
 
 
-def read_plans(tree: Tree, problems: list[Problem]) -> tuple[Plan, ...]:
+def read_plans(tree: Tree, problems: list[Problem], warnings: list[Problem]) -> tuple[Plan, ...]:
     """Every `[[plan]]`."""
     tables = tree.data.get("plan", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         problems.append(Problem("'plan' must be a list of tables", tree.place("plan"), "write [[plan]]"))
         return ()
-    return tuple(_plan(TableReader(tree, f"plan[{index}]", label(tree.data, ("plan", index)), problems, table)) for index, table in enumerate(tables))
+    destinations = slugs_in(tree, "destination") or ["archive"]
+    plans: dict[str, Plan] = {}
+    for index, table in enumerate(tables):
+        slug = table.get("slug")
+        name = f'plan "{slug}"' if isinstance(slug, str) and slug else f"plan {index + 1}"
+        plan = _plan(TableReader(tree, f"plan[{index}]", name, problems, table), destinations, warnings)
+        first = plans.setdefault(plan.slug, plan)
+        if first is not plan and plan.slug:
+            problems.append(Problem(f"the plan slug '{plan.slug}' is used twice", tree.place(f"plan[{index}].slug"), f"first used at {first.place}"))
+    return tuple(plans.values())
 
 
-def _plan(reader: TableReader) -> Plan:
-    slug, file = reader.take("slug", "string", ""), reader.take("file", "string", "")
+def slugs_in(tree: Tree, noun: str) -> list[str]:
+    """The slugs of the sources or destinations that the tree names, before they are read."""
+    tables = tree.data.get(noun, [])
+    tables = tables if isinstance(tables, list) else []
+    return [table["slug"] for table in tables if isinstance(table, dict) and isinstance(table.get("slug"), str)]
+
+
+def _plan(reader: TableReader, destinations: Sequence[str], warnings: list[Problem]) -> Plan:
+    slug = read_slug(reader, "plan")
     name = reader.take("name", "string", slug) or slug
+    file: str = reader.take("file", "string", "")
     reader.finish()
-    path = Path(reader.tree.place(reader.at("file")).file).parent / file
-    content = jsonio.loads(path.read_bytes()) if file and path.is_file() else {"rules": []}
-    rules = tuple(PlanRule(rule["type"], rule["jsonSchema"], rule.get("key", ""), rule.get("version", 1)) for rule in content["rules"])
-    return Plan(slug, name, rules, str(path), reader.tree.places.get(reader.path))
+    plan = Plan(slug, name, (), place=reader.tree.places.get(reader.path))
+    if "file" not in reader.table:
+        reader.complain("a plan needs a file", remedy='add file = "plan.json"; the path starts at the folder of this file')
+    if not file:
+        return plan
+    path = _folder_of(reader.tree.place(reader.at("file"))) / file
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        reader.complain(f"the file {path} cannot be read: {error.strerror}", "file", "check the path and the rights of relay's user")
+        return plan
+    found = read_rules(str(path), body, destinations)
+    reader.problems += [_named(reader.label, mistake.problem) for mistake in found.mistakes]
+    warnings += [_named(reader.label, mistake.problem) for mistake in found.warnings]
+    return replace(plan, rules=found.rules, file=str(path))
 
 
-def read_schema(reader: TableReader, plans: Sequence[Plan], sources: Sequence[str]) -> tuple[str, SchemaSettings]:
-    """Slug of a source's plan, and its `schema` table; `sources`: slugs that events may be forwarded to."""
-    plan: str = reader.take("plan", "string", "")
-    if plan and plan not in [one.slug for one in plans]:
-        reader.complain(f"unknown plan '{plan}'", "plan", nearest(plan, [one.slug for one in plans]))
-    table = reader.take("schema", "object", {})
-    inner = TableReader(reader.tree, reader.at("schema"), f"{reader.label}, schema", reader.problems, table)
-    schema = SchemaSettings(
-        track=_type_settings(inner, "track", "EventProperties", "Properties"),
-        identify=_type_settings(inner, "identify", "Traits", "Traits"),
-        group=_type_settings(inner, "group", "Traits", "Traits"),
-        violations_to=inner.take("forwardingViolationsTo", "string", ""),
-        blocked_to=inner.take("forwardingBlockedEventsTo", "string", ""),
-        events={
-            name: EventSetting(one.get("enabled", True), one.get("integrations", {})) for name, one in inner.take("events", "object", {}).items()
-        },
-        traits=inner.take("traits", "object", {}),
-        group_traits=inner.take("group_traits", "object", {}),
-        enforce_destinations=inner.take("enforce_destinations", "boolean", False),
-    )
-    inner.finish()
-    return plan, schema
+def _folder_of(place: Place) -> Path:
+    """The folder of the TOML file that a setting stands in; the working folder for one from the environment."""
+    file = Path(place.file)
+    return file.parent if file.is_file() else Path()
 
 
-def _type_settings(reader: TableReader, kind: str, unplanned: str, violating: str) -> TypeSettings:
-    table: Mapping[str, Any] = reader.take(kind, "object", {})
-    inner = TableReader(reader.tree, reader.at(kind), f"{reader.label}.{kind}", reader.problems, table)
-    common = str(inner.take("commonEventOnViolations", "string", "ALLOW")).upper()
-    is_track = kind == "track"
-    settings = TypeSettings(
-        allow_unplanned_events=inner.take("allowUnplannedEvents", "boolean", True) if is_track else True,
-        allow_unplanned_properties=inner.take(f"allowUnplanned{unplanned}", "boolean", True),
-        allow_event_on_violations=inner.take("allowEventOnViolations", "boolean", True) if is_track else True,
-        allow_properties_on_violations=inner.take(f"allow{violating}OnViolations", "boolean", True),
-        common_on_violations="OMIT" if common.startswith("OMIT") else common,
-    )
-    inner.finish()
-    return settings
+def _named(label: str, problem: Problem) -> Problem:
+    return replace(problem, message=f"{label}: {problem.message}")

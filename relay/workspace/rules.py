@@ -163,6 +163,35 @@ class PlanRule:
     """Event name, of TRACK only."""
     version: float = 1
 
+    @property
+    def label(self) -> str:
+        """How people name it: `TRACK "Order Completed"`, `IDENTIFY`, `TRACK "Signed Up" version 2`."""
+        return self.type + (f' "{self.key}"' if self.key else "") + (f" version {self.version:g}" if self.version != 1 else "")
+
+    @property
+    def why(self) -> str:
+        """Which question it answers (`x-why`)."""
+        return str(self.schema.get("x-why", ""))
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Who is told when events break it (`x-owner`)."""
+        return _texts(self.schema.get("x-owner", ()))
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """Slugs of the destinations that need its events (`x-destinations`); empty: nothing is said."""
+        return _texts(self.schema.get("x-destinations", ()))
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Paths of fields whose violations nobody wants to hear of (`x-ignore`); blocked and omitted they are all the same."""
+        return _texts(self.schema.get("x-ignore", ()))
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

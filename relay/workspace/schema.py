@@ -37,7 +37,7 @@ def file_schema(catalog: Catalog) -> Schema:
     """The schema of relay.toml, and of each file in conf.d."""
     tables = {table: _table(owner.__doc__ or "", (spec for spec in SPECS if spec.table == table)) for table, owner in TABLES.items()}
     tables["alerts"]["properties"]["rule"] = _list_of(_rule())
-    properties = {**tables, "source": _list_of(_source()), "destination": _list_of(_destination(catalog))}
+    properties = {**tables, "source": _list_of(_source()), "plan": _list_of(_plan()), "destination": _list_of(_destination(catalog))}
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Configuration of relay", **_closed(properties)}
 
 
@@ -92,9 +92,45 @@ def _source() -> Schema:
         "write_keys": {"description": "several keys, while one is exchanged", "type": "array", "items": key, "minItems": 1},
         "enabled": _said("boolean", "false: its events are refused", default=True),
         "transformation": _list_of(_transformation()),
+        "plan": _said("string", "slug of the plan that its events follow"),
+        "schema": _source_schema(),
     }
     one_key = {"oneOf": [{"required": ["write_key"]}, {"required": ["write_keys"]}]}
     return {"description": "Where events come from.", **_closed(properties, ["slug"]), **one_key}
+
+
+def _source_schema() -> Schema:
+    switches = {"type": "object", "additionalProperties": {"type": "boolean"}}
+    event = _closed(
+        {"enabled": _said("boolean", "false: blocked for all", default=True), "integrations": {"description": "by destination", **switches}}
+    )
+    properties = {
+        "track": _strictness("EventProperties", "Properties", "allowUnplannedEvents", "allowEventOnViolations"),
+        "identify": _strictness("Traits", "Traits"),
+        "group": _strictness("Traits", "Traits"),
+        "forwardingViolationsTo": _said("string", "slug of the source that hears of each violation"),
+        "forwardingBlockedEventsTo": _said("string", "slug of the source that gets what is blocked"),
+        "events": {"description": "by event name", "type": "object", "additionalProperties": event},
+        "traits": {"description": "traits of identify; false: left out", **switches},
+        "group_traits": {"description": "traits of group; false: left out", **switches},
+        "enforce_destinations": _said("boolean", "the x-destinations of a rule are the only ones that get its event", default=False),
+    }
+    return {"description": "How strict the source is, in Segment's words.", **_closed(properties)}
+
+
+def _strictness(unplanned: str, violating: str, *events: str) -> Schema:
+    names = (*events, f"allowUnplanned{unplanned}", f"allow{violating}OnViolations")
+    common = {"type": "string", "pattern": "^(?i:ALLOW|BLOCK|OMIT_PROPERTIES|OMIT_TRAITS)$|\\$", "default": "ALLOW"}
+    return _closed({**{name: {"type": "boolean", "default": True} for name in names}, "commonEventOnViolations": common})
+
+
+def _plan() -> Schema:
+    properties = {
+        "slug": _slug("the plan's short name"),
+        "name": _said("string", "shown to people; left out: the slug"),
+        "file": _said("string", "its JSON; the path starts at the folder of the file that names it"),
+    }
+    return {"description": "A tracking plan.", **_closed(properties, ["slug", "file"])}
 
 
 def _rule() -> Schema:

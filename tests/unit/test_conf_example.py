@@ -10,6 +10,7 @@ from relay.config.tree import read_tree
 from relay.kit.definition import Action, Definition, Field, Setting
 from relay.workspace.alert_rules import KINDS, default_rules
 from relay.workspace.assemble import load
+from relay.workspace.rules import SchemaSettings
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "relay.toml"
 HOOK = Definition(
@@ -35,10 +36,12 @@ def test_uncommented_it_holds_every_setting_at_its_default(tmp_path: Path) -> No
     found = {f"{table}.{name}": literal(value) for table, values in data.items() if isinstance(values, dict) for name, value in values.items()}
     assert found == {spec.path: literal(spec.default) for spec in SPECS}
     (tmp_path / "relay.toml").write_text(uncommented())
+    (tmp_path / "shop-plan.json").write_text('{"rules": []}')
     loaded = load(tmp_path / "relay.toml", {"webhook": HOOK}, environment={"ORDERS_SECRET": "s"})
     assert loaded.settings == Settings.defaults()
     assert loaded.warnings == ()
-    assert [source.slug for source in loaded.workspace.sources] == ["web"]
+    assert [source.slug for source in loaded.workspace.sources] == ["web", "quality"]
+    assert replace(loaded.workspace.sources[0].schema, violations_to="", blocked_to="", events={}, traits={}, group_traits={}) == SchemaSettings()
     assert replace(loaded.workspace.alert_rules[0], subject="") in default_rules()
     assert [subscription.name for subscription in loaded.workspace.destinations[0].subscriptions] == ["Completed orders"]
 
