@@ -43,7 +43,7 @@ CODES: Final[dict[str, str]] = {
     "unplanned_and_schema_violation": "the event has properties that are not planned, and breaks its rule of the tracking plan",
     "common_schema_violation": "the event breaks the rule for all events of the tracking plan",
     # dropped on the way to a destination
-    "FILTERED_BY_RULES": "a filter or a transformation drops the event",
+    "FILTERED_BY_RULES": "a filter or a transformation drops the event, or the plan names other destinations for it",
     "FILTERED_BY_END_USER_CONSENT": "the end user has not consented to the categories of the destination",
     "FAILED_DATA_ENCRYPTION": "a field could not be encrypted, so the event is not sent",
     "INTERNAL": "a rule failed on this event, so it is not sent",
@@ -117,7 +117,7 @@ ADVICE: Final[dict[str, str]] = {
     "unplanned_and_schema_violation": "Add the properties to the rule, or correct the code that sends it.",
     "common_schema_violation": "Correct the code that sends it, or the plan's COMMON rule.",
     # dropped on the way to a destination
-    "FILTERED_BY_RULES": "Look at the destination's filters and transformations if it should get the event.",
+    "FILTERED_BY_RULES": "Look at the destination's filters and transformations, and at x-destinations of the event's rule, if it should get the event.",
     "FILTERED_BY_END_USER_CONSENT": "Nothing to do; the end user decides. Check consent_categories if all events end here.",
     "FAILED_DATA_ENCRYPTION": "Check the public key in the destination's privacy table, then replay the events.",
     "INTERNAL": "Report it with the message of relay's log, then replay the events.",

@@ -74,7 +74,8 @@ class Live:
             self._filling.cancel()
             self._filling = None
         if self.tap.watched:
-            self._router.on_routed = self._outbox.on_refused = None
+            self._router.on_routed.remove(self.routed)
+            self._outbox.on_refused = None
             self._outbox.on_settled.remove(self.settled)
             self._outbox.on_changed.remove(self.changed)
         self._parts = {}
@@ -82,7 +83,7 @@ class Live:
 
     def _warm(self) -> None:
         self.tap.start()
-        self._router.on_routed = self.routed
+        self._router.on_routed.append(self.routed)
         self._outbox.on_refused = self.refused
         self._outbox.on_settled.append(self.settled)
         self._outbox.on_changed.append(self.changed)
@@ -124,10 +125,12 @@ class Live:
                     continue
                 body = Body(event.body, event.payload)
                 bodies.append(body)
+                plan = len(result.violations)
                 if drop is None:
-                    yield self._rows.event(result.seq, event, self._rows.start(event.source_id)[1]), body
+                    yield self._rows.event(result.seq, event, self._rows.start(event.source_id)[1], plan=plan), body
                 else:
-                    yield self._rows.event(result.seq, event, {}, BLOCKED if drop.door == Door.BLOCKED else ACCEPTED, drop.code), body
+                    verdict = BLOCKED if drop.door == Door.BLOCKED else ACCEPTED
+                    yield self._rows.event(result.seq, event, {}, verdict, drop.code, plan=plan), body
 
         self.tap.publish(rows())
         for body in bodies:

@@ -1,7 +1,10 @@
 """Counts per minute: the type, and the totals of this process. The rows lie in the outbox, counted in the same commit."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+VIOLATED: Final = "violation"
+"""The stage of events that broke their plan."""
 
 
 class TallyKey(NamedTuple):
@@ -12,7 +15,10 @@ class TallyKey(NamedTuple):
     source_id: str
     destination_id: str
     stage: str
-    """`ingest` (refused, or a duplicate), `source`, or the door: `delivered filtered blocked dead expired discarded`, and `retry` (not a door)."""
+    """`ingest` (refused, or a duplicate), `source`, or the door: `delivered filtered blocked dead expired discarded`, and `retry` (not a door).
+
+    `violation`: an event broke its plan and went on; it is counted under `source` as well.
+    """
     code: str
     first: bool
 

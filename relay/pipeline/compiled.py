@@ -11,7 +11,10 @@ from relay.kit.coerce import compile_fields
 from relay.kit.definition import Action, Catalog, Definition
 from relay.kit.fql import compile_trigger
 from relay.kit.mapping import compile_mapping, constants_of
+from relay.pipeline.browser import browser_plan
 from relay.pipeline.decision import Rewrite
+from relay.pipeline.derived import Forwarding, Target
+from relay.pipeline.rulebook import RuleBook
 from relay.pipeline.stages.filters import compile_filters
 from relay.pipeline.stages.inspect import Inspect, compile_inspection
 from relay.pipeline.stages.protect import compile_protection
@@ -19,7 +22,7 @@ from relay.pipeline.stages.redact import Redact, compile_redaction
 from relay.pipeline.stages.selection import compile_selection
 from relay.pipeline.stages.transform import compile_transformations
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Subscription, Workspace
-from relay.workspace.rules import Plan, SchemaSettings
+from relay.workspace.rules import SchemaSettings
 
 ALONE: Final = ("", 1)
 ANY_BATCH: Final = "1"
@@ -55,6 +58,8 @@ class CompiledDestination:
     """Stage name and step: warehouse selection, privacy."""
     schemas: Mapping[str, SchemaSettings] = field(default_factory=dict)
     """By source id: of those that say something about single event names."""
+    books: Mapping[str, RuleBook] = field(default_factory=dict)
+    """By source id: plans whose `x-destinations` are enforced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class CompiledSource:
     """Before the commit, on the normalised message."""
     transform: Rewrite | None = None
     inspect: Inspect | None = None
+    browser_plan: Mapping[str, Any] = field(default_factory=dict)
+    """What Analytics.js is told about single events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,8 @@ class Compiled:
     """By id; the built-in source `relay` is among them, but not in `workspace.sources`."""
     sources_by_key: Mapping[str, CompiledSource]
     destinations: Mapping[str, CompiledDestination]
+    books: Mapping[str, RuleBook] = field(default_factory=dict)
+    """The plans, by slug."""
 
 
 class Current:
@@ -93,6 +102,12 @@ def compile_workspace(workspace: Workspace, catalog: Catalog) -> Compiled:
     problems: list[Problem] = []
     destinations = {}
     schemas = {source.source_id: source.schema for source in workspace.sources if source.schema.events}
+    books = {plan.slug: RuleBook(plan) for plan in workspace.plans}
+    enforced = {
+        source.source_id: books[source.plan]
+        for source in workspace.sources
+        if source.schema.enforce_destinations and source.plan in books and books[source.plan].restricts
+    }
     for destination in workspace.destinations:
         definition = catalog[destination.type]
         subscriptions = []
@@ -125,22 +140,36 @@ def compile_workspace(workspace: Workspace, catalog: Catalog) -> Compiled:
                 privacy=compile_protection(destination.privacy),
             ),
             schemas=schemas,
+            books=enforced,
         )
     if problems:
         raise ConfigError(problems)
     own = Source(BUILT_IN_SOURCE, BUILT_IN_SOURCE, "relay", ())
-    plans = {plan.slug: plan for plan in workspace.plans}
-    sources = {source.source_id: _compile_source(source, plans) for source in (*workspace.sources, own)}
+    redactions = {source.source_id: compile_redaction(source.privacy) for source in (*workspace.sources, own)}
+    sources = {source.source_id: _compile_source(source, workspace, books, redactions) for source in (*workspace.sources, own)}
     by_key = {key: sources[source.source_id] for source in workspace.sources for key in source.write_keys}
-    return Compiled(workspace.version, workspace, catalog, sources, by_key, destinations)
+    return Compiled(workspace.version, workspace, catalog, sources, by_key, destinations, books)
 
 
-def _compile_source(source: Source, plans: Mapping[str, Plan]) -> CompiledSource:
+def _compile_source(source: Source, workspace: Workspace, books: Mapping[str, RuleBook], redactions: Mapping[str, Redact | None]) -> CompiledSource:
+    book = books.get(source.plan)
+
+    def target(source_id: str) -> Target | None:
+        return Target(source_id, redactions[source_id]) if source_id in redactions else None
+
+    forwarding = Forwarding(
+        source,
+        book.plan if book is not None else None,
+        target(source.schema.violations_to),
+        target(source.schema.blocked_to),
+        frozenset(one.source_id for one in workspace.sources if source.source_id in (one.schema.violations_to, one.schema.blocked_to)),
+    )
     return CompiledSource(
         source,
-        redact=compile_redaction(source.privacy),
+        redact=redactions[source.source_id],
         transform=compile_transformations(source.transformations),
-        inspect=compile_inspection(source, plans.get(source.plan)),
+        inspect=compile_inspection(source, book, forwarding),
+        browser_plan=browser_plan(source.schema, book.event_names if book is not None else None),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from relay.base.codes import Door
 from relay.base.event import Event
 from relay.kit.definition import Action
+from relay.kit.violations import Violation
 
 
 class Refusal(NamedTuple):
@@ -24,6 +25,8 @@ class Drop(NamedTuple):
     stage: str
     code: str
     door: Door = Door.FILTERED
+    text: str = ""
+    """Which rule it was, where the code does not tell; for people."""
 
 
 Rewrite = Callable[[Event], Event | Drop]
@@ -65,6 +68,10 @@ class Sourced:
     derived: tuple[Event, ...] = ()
     bytes: int = 0
     """Length of the stored body, what the tail is bounded by."""
+    violations: tuple[Violation, ...] = ()
+    """How the event breaks its plan."""
+    is_unplanned: bool = False
+    """A track call that its source's plan has no rule for."""
 
 
 @dataclass(slots=True, eq=False)

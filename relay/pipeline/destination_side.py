@@ -9,6 +9,7 @@ from relay.pipeline.decision import Drop, Sourced, Unit
 from relay.pipeline.stages.consent import check_consent
 from relay.pipeline.stages.integrations import check_integrations
 from relay.pipeline.stages.map_fields import map_fields
+from relay.pipeline.stages.planned import check_planned
 from relay.pipeline.stages.schema import check_schema
 from relay.pipeline.stages.supported import check_enabled, check_supported
 from relay.pipeline.stages.trigger import NO_MATCH, match_subscriptions
@@ -19,6 +20,7 @@ GATES: Final[tuple[tuple[str, Callable[[Event, CompiledDestination], Drop | None
     ("consent", check_consent),
     ("integrations", check_integrations),
     ("schema", check_schema),
+    ("plan", check_planned),
 )
 """Stage name and rule, in the order in which they are asked (semantics page 1); then filters and transformation, the triggers, privacy, mapping."""
 

@@ -1,7 +1,7 @@
 """The same stages as on the hot path, with every answer kept: made when somebody looks, never while events flow. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from relay.base.event import DELETED, Event
@@ -80,7 +80,8 @@ def explain_source(seq: int, event: Event, source: CompiledSource | None) -> tup
         event = result
     if source.inspect is not None:
         inspected = source.inspect(event)
-        traces.append(_trace("schema", event, inspected.drop or inspected.event))
+        trace = _trace("schema", event, inspected.drop or inspected.event)
+        traces.append(replace(trace, text="; ".join(f"{one.field}: {one.description}" for one in inspected.violations[:CHANGES_MAX])))
     return sourced, traces or [Trace("source", "passed")]
 
 
@@ -101,7 +102,7 @@ def explain_destination(sourced: Sourced, destination: CompiledDestination, *, s
     for stage, check in GATES:
         drop = check(event, destination)
         if drop is not None:
-            return Explanation((*traces, Trace(stage, "dropped", drop.code)), drop)
+            return Explanation((*traces, Trace(stage, "dropped", drop.code, drop.text)), drop)
         traces.append(Trace(stage, "passed"))
     rewritten = _rewrite(event, destination.before_trigger, traces)
     if isinstance(rewritten, Drop):

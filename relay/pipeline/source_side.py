@@ -26,4 +26,4 @@ def source_side(seq: int, event: Event, source: CompiledSource | None) -> Source
     if source.inspect is None:
         return Sourced(seq, event, bytes=size)
     inspected = source.inspect(event)
-    return Sourced(seq, inspected.event, inspected.drop, inspected.derived, size)
+    return Sourced(seq, inspected.event, inspected.drop, inspected.derived, size, inspected.violations, inspected.is_unplanned)

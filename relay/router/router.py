@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from relay.base.clock import Clock
 from relay.base.event import Event
-from relay.observe.tallies import Tally, TallyKey, add
+from relay.observe.tallies import VIOLATED, Tally, TallyKey, add
 from relay.outbox.interface import ROUTER, Claim, Outbox, Settlement
 from relay.pipeline.compiled import Compiled, Current
 from relay.pipeline.decision import Sourced
@@ -31,8 +31,8 @@ class Router:
         self._tail = tail
         self._clock = clock
         self._wake = asyncio.Event()
-        self.on_routed: Callable[[Sequence[Sourced]], None] | None = None
-        """Hears each chunk after it was added to the tail; must be quick and must not raise."""
+        self.on_routed: list[Callable[[Sequence[Sourced]], None]] = []
+        """Hear each chunk after it was added to the tail; they must be quick and must not raise."""
 
     async def run(self) -> None:
         consumer = await self._outbox.open(ROUTER)
@@ -49,9 +49,12 @@ class Router:
                 results = self.route(claims)
                 # The results are pure, so the actors need not wait for the commit of the counts.
                 self._tail.add(results)
-                if self.on_routed:
-                    self.on_routed(results)
-                derived += [event for result in results for event in result.derived]
+                for listener in self.on_routed:
+                    listener(results)
+                for result in results:
+                    if result.derived:
+                        derived += result.derived
+                        result.derived = ()  # the tail keeps the result, and need not keep these
                 add(tally, self._tally(results))
             pos = upto
             wait_s = due_s - self._clock.monotonic()
@@ -84,4 +87,7 @@ class Router:
             event, drop = result.event, result.drop
             key = (event.source_id, str(drop.door) if drop else "source", drop.code if drop else event.type)
             counts[key] = counts.get(key, 0) + 1
+            if result.violations and drop is None:  # one that is blocked for them is counted as such
+                key = (event.source_id, VIOLATED, event.type)
+                counts[key] = counts.get(key, 0) + 1
         return {TallyKey(minute, source_id, "", stage, code, True): count for (source_id, stage, code), count in counts.items()}

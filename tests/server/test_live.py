@@ -269,15 +269,15 @@ async def test_there_are_only_so_many_viewers_and_only_of_our_protocol(tmp_path:
 async def test_nothing_is_made_while_nobody_watches(tmp_path: Path) -> None:
     async with running(source(), tmp_path) as relay:
         await relay.track("u1")
-        assert relay.app.router.on_routed is None
+        live_rows, heard = relay.app.live._live, relay.app.router.on_routed
+        assert live_rows.routed not in heard
         async with watch(relay) as live:
             await live.subscribe()
-            assert relay.app.router.on_routed is not None
-        live_rows = relay.app.live._live
+            assert live_rows.routed in heard
         await eventually(lambda: live_rows._cooling is not None)
-        assert relay.app.router.on_routed is not None
+        assert live_rows.routed in heard
         live_rows.close()
-        assert (relay.app.router.on_routed, len(live_rows.tap)) == (None, 0)
+        assert (live_rows.routed in heard, len(live_rows.tap)) == (False, 0)
         async with watch(relay) as live:
             await live.subscribe()
             assert len(live.rows) == 1

@@ -28,11 +28,12 @@ class BrowserRoutes:
     async def settings(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/projects/{writeKey}/settings."""
         key = self._known_key(request)
+        plan = self._current.compiled.sources_by_key[key].browser_plan
         secure = request.secure
         if self._proxies.trusts(request.remote or ""):
             secure = request.headers.get("X-Forwarded-Proto", request.scheme) == "https"
         host, protocol = api_host(self._public_url, _clean(request.headers.get("Host", "")), secure=secure)
-        return self._cached(request, orjson.dumps(settings_document(key, host, protocol)), JSON_TYPE)
+        return self._cached(request, orjson.dumps(settings_document(key, host, protocol, plan)), JSON_TYPE)
 
     async def script(self, request: web.Request) -> web.StreamResponse:
         """GET /analytics.js/v1/{writeKey}/analytics.min.js: the script with the key written into it."""
