@@ -47,6 +47,8 @@ from relay.control.pulse import Pulse
 from relay.control.replay import Replays
 from relay.control.statistics import Statistics
 from relay.control.upkeep import Budget, Upkeep
+from relay.control.violation_store import ViolationStore
+from relay.control.violations import Violations
 from relay.control.why import Why
 from relay.database.database import Database
 from relay.database.folder import DataFolder
@@ -230,6 +232,10 @@ class App:
         self.supervisor = Supervisor(supplies, drain_s=self.settings.server.drain_s)
         budget = Budget(self.settings.store.max_db_bytes, self.settings.store.when_full)
         self.upkeep = Upkeep(self.outbox, self.database, self.current, seams.clock, self.observer, budget)
+        self.violations = Violations(
+            store=ViolationStore(self.database), outbox=self.outbox, current=self.current, clock=seams.clock, mask_names=tuple(self.settings.ui.mask)
+        )
+        self.router.on_routed.append(self.violations.record)
         self.measure = Measure(self.outbox, self.outbox.totals, self.current, seams.clock, self.observer)
 
     def _build_alerts(self) -> None:
@@ -240,7 +246,7 @@ class App:
             current=self.current,
             store=self.alert_store,
             witness=Witness(self.outbox, self.workspaces, lambda text: mask_text(text, masked)),
-            senses=Senses(lambda: self.supervisor.restarts, self._disk, self._alerts_page),
+            senses=Senses(lambda: self.supervisor.restarts, self._disk, self._alerts_page, self.violations.offences),
             pace=Pace(settings.check_every_s, settings.repeat_every_h),
             clock=self._seams.clock,
             observer=self.observer,
@@ -284,6 +290,7 @@ class App:
         self._router_task = self._keep(self.router.run(), "router")
         self._keep(self.upkeep.run(), "upkeep")
         self._keep(self.measure.run(), "measure")
+        self._keep(self.violations.run(), "violations")
         if period_s := watchdog_s():
             self._keep(self._beat(period_s), "watchdog")
 
@@ -501,6 +508,7 @@ class App:
             await self.private.close(1)
         if hasattr(self, "measure"):
             await self.measure.flush()
+            await self.violations.flush()
         if hasattr(self, "database"):
             await self.database.close()
         self._folder.close()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from relay.base.codes import Door
-from relay.observe.tallies import TallyKey
+from relay.observe.tallies import VIOLATED, TallyKey
 
 Subject = tuple[str, str]
 """(`source` or `destination`, its id)."""
@@ -13,6 +13,10 @@ Subject = tuple[str, str]
 NOT_REFUSED: Final = frozenset(("duplicate", "suppressed"))
 NO_ATTEMPT: Final = frozenset(("PAYLOAD_VALIDATION_FAILED", "bug"))
 """Codes of dead letters for which nothing was sent: they say nothing about the receiver."""
+
+
+BY_PLAN: Final = frozenset(("unplanned", "schema_violation", "unplanned_and_schema_violation", "common_schema_violation"))
+"""Codes of events that were blocked for breaking the plan; others were blocked because somebody wants none of them."""
 
 
 class Counts(NamedTuple):
@@ -109,5 +113,5 @@ def _of_source(key: TallyKey, count: int) -> Counts:
     if key.stage == "source":
         return Counts(received=count)
     if key.stage == Door.BLOCKED:
-        return Counts(received=count, violations=count)
-    return Counts(violations=count) if key.stage == "violation" else ZERO
+        return Counts(received=count, violations=count if key.code in BY_PLAN else 0)
+    return Counts(violations=count) if key.stage == VIOLATED else ZERO

@@ -6,7 +6,7 @@ under the same messageId, which the log's dedup drops.
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from relay.base import jsonio
@@ -57,6 +57,13 @@ class Content:
     """The workspace change just before: `{version, at_s, by, changed}`."""
     also: tuple[str, ...] = ()
     """Further kinds of rules that the same cause has set off."""
+    offences: tuple[Mapping[str, Any], ...] = ()
+    """Of violations: which rules of the plan were broken most, `{rule, event, type, fields, count, owners}`."""
+
+    @property
+    def owners(self) -> list[str]:
+        """Who looks after those rules, each once."""
+        return list(dict.fromkeys(owner for one in self.offences for owner in one["owners"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +171,7 @@ class AlertStore:
 
 def _values(alert: Alert) -> tuple[Any, ...]:
     content = alert.content
-    said = {name: getattr(content, name) for name in Content.__slots__}
+    said = {entry.name: getattr(content, entry.name) for entry in fields(content)}
     return (
         alert.alert_id, alert.cause, alert.state, alert.rule, alert.kind, alert.subject_kind, alert.slug, alert.value, alert.threshold,
         alert.opened_s, alert.resolved_s, alert.reminded_s, alert.muted_until_s, alert.muted_by, jsonio.dumps(said).decode(),
@@ -174,5 +181,5 @@ def _values(alert: Alert) -> tuple[Any, ...]:
 
 def _alert(row: Sequence[Any]) -> Alert:
     said = jsonio.loads(row[14])
-    values: list[Any] = [*row[:14], Content(**(said | {"also": tuple(said["also"])})), *row[15:]]
+    values: list[Any] = [*row[:14], Content(**(said | {"also": tuple(said["also"]), "offences": tuple(said.get("offences", ()))})), *row[15:]]
     return Alert(*values)

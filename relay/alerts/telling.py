@@ -1,6 +1,6 @@
 """The words of an alert: what is wrong, why, and what to do. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from relay.alerts.rules import Signal
@@ -33,6 +33,17 @@ def describe(signal: Signal) -> str:
 def cause_of(signal: Signal, code: str) -> str:
     """Why, as far as a code tells it; empty when nothing is known."""
     return f"{meaning_of(code)} ({code})" if code else ""
+
+
+def offences_text(offences: Sequence[Mapping[str, Any]]) -> str:
+    """Which rules of a plan were broken, by which fields, and who looks after them."""
+    return "; ".join(_offence(one) for one in offences)
+
+
+def _offence(one: Mapping[str, Any]) -> str:
+    owners = f" (owner: {', '.join(one['owners'])})" if one["owners"] else ""
+    name = one["rule"] or one["event"] or one["type"]
+    return f"{name}: {', '.join(dict.fromkeys(one['fields']))}, {_count(one['count'], 'event')}{owners}"
 
 
 def cure_of(signal: Signal, code: str) -> str:

@@ -5,7 +5,7 @@ costs one check. While a cause is muted nothing is told about it; what still fir
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from relay.alerts.rules import (
 )
 from relay.alerts.series import Series
 from relay.alerts.store import FIRING, RESOLVED, Alert, AlertStore, Content, Mute
-from relay.alerts.telling import cause_of, cure_of, describe, unit_of
+from relay.alerts.telling import cause_of, cure_of, describe, offences_text, unit_of
 from relay.base.clock import Clock
 from relay.errors import StoreError
 from relay.observe.facts import AlertFired, AlertGoesOn, AlertResolved
@@ -65,6 +65,8 @@ class Senses:
     disk: Callable[[], Disk]
     link: Callable[[], str]
     """The address of the alerts page."""
+    offences: Callable[[str, float], Awaitable[Sequence[Mapping[str, Any]]]]
+    """Which rules of its plan a source (by slug) has broken most since a time."""
 
 
 class Watch:
@@ -207,7 +209,9 @@ class Watch:
         signal = found[0]
         mute = mute if mute and mute.until_s > now_s else None
         evidence = await self._witness.testify(signal, self._destination_id(signal), now_s)
-        content = _content(found, evidence.code, Content(sample=evidence.sample, change=evidence.change))
+        content = _content(
+            found, evidence.code, Content(sample=evidence.sample, change=evidence.change, offences=await self._offences(signal, now_s))
+        )
         alert = Alert(
             0, signal.cause, FIRING, signal.rule.name, signal.kind, signal.subject_kind, signal.slug, signal.value, signal.rule.threshold,
             now_s, muted_until_s=mute.until_s if mute else None, muted_by=mute.by if mute else "", content=content,
@@ -228,7 +232,10 @@ class Watch:
             self.alerts[alert.cause] = replace(alert, value=value, content=replace(alert.content, text=text, also=also))
             return
         evidence = await self._witness.testify(signal, self._destination_id(signal), now_s)
-        kept = replace(alert.content, sample=evidence.sample or alert.content.sample, change=alert.content.change or evidence.change)
+        kept = replace(
+            alert.content, sample=evidence.sample or alert.content.sample, change=alert.content.change or evidence.change,
+            offences=await self._offences(signal, now_s),
+        )  # fmt: skip
         before = alert.rule
         alert = replace(
             alert, rule=signal.rule.name, kind=signal.kind, value=signal.value, threshold=signal.rule.threshold,
@@ -287,6 +294,11 @@ class Watch:
         for listener in self.listeners:
             listener(alert)
 
+    async def _offences(self, signal: Signal, now_s: float) -> tuple[Mapping[str, Any], ...]:
+        if signal.kind != "violations":
+            return ()
+        return tuple(await self._senses.offences(signal.slug, now_s - signal.rule.window_m * 60))
+
     def _destination_id(self, signal: Signal) -> str:
         if signal.subject_kind != "destination":
             return ""
@@ -313,6 +325,8 @@ def properties_of(alert: Alert, link: str) -> dict[str, Any]:
         "sample": content.sample,
         "change": content.change,
         "also": list(content.also),
+        "owners": content.owners,
+        "offences": list(content.offences),
         "opened_at": time_text(int(alert.opened_s * 1000)),
         "resolved_at": time_text(int(alert.resolved_s * 1000)) if alert.resolved_s else None,
         "lasted_s": round(alert.resolved_s - alert.opened_s) if alert.resolved_s else None,
@@ -322,7 +336,8 @@ def properties_of(alert: Alert, link: str) -> dict[str, Any]:
 
 def _content(found: Sequence[Signal], code: str, kept: Content) -> Content:
     signal, others = found[0], tuple(one.kind for one in found[1:])
-    return replace(kept, text=describe(signal), why=cause_of(signal, code), cure=cure_of(signal, code), code=code, also=others)
+    why = cause_of(signal, code) or offences_text(kept.offences)
+    return replace(kept, text=describe(signal), why=why, cure=cure_of(signal, code), code=code, also=others)
 
 
 def _next_word(alert: Alert, now_s: float) -> str:

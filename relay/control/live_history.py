@@ -8,13 +8,14 @@ import structlog
 
 from relay.base.codes import Door
 from relay.base.event import DELETED
-from relay.control.live_rows import HELD, PENDING, Body, Row, RowMaker, To, worst
+from relay.control.live_rows import BLOCKED, HELD, PENDING, Body, Row, RowMaker, To, worst
 from relay.errors import StoreError
 from relay.observe.row_filter import Material
 from relay.observe.tap import Tap
 from relay.outbox.interface import RETRY, Claim, Cursor, Outbox
 from relay.outbox.ledger import destination_of
 from relay.pipeline.compiled import CompiledDestination, Current
+from relay.router.router import source
 
 log = structlog.get_logger("relay.control")
 
@@ -26,6 +27,8 @@ JOURNAL_LINES: Final = 100
 """Lines of the journal in one read; each holds the attempts of a whole commit."""
 JOURNAL_READS: Final = 400
 CLOCK_SLACK_S: Final = 5.0
+_UNTRIED: Final = frozenset((HELD, PENDING, BLOCKED, Door.FILTERED.value))
+"""States of an event that nobody tried to send."""
 
 States = dict[tuple[int, str], list[str]]
 
@@ -91,7 +94,12 @@ class Backfill:
             if state:
                 to[destination.destination.slug] = state
         to |= self._early.pop(f"e{claim.seq}", {})
-        return self._rows.event(claim.seq, claim.event, to), Body(claim.event.body)
+        sourced = source(claim, self._current.compiled)
+        drop, plan, body = sourced.drop, len(sourced.violations), Body(sourced.event.body)
+        if drop is None or drop.door != Door.BLOCKED or not _UNTRIED.issuperset(to.values()):  # then: rules that are newer than the event
+            return self._rows.event(claim.seq, sourced.event, to, plan=plan), body
+        to = {slug: BLOCKED if state == Door.FILTERED else state for slug, state in to.items()}
+        return self._rows.event(claim.seq, sourced.event, to, BLOCKED, drop.code, plan=plan), body
 
     def _state(self, claim: Claim, name: str, destination: CompiledDestination, states: States, cursor: Cursor | None) -> str:
         """Empty: the event is not the destination's. An attempt that ended dead and left no row: the dead letter was thrown away."""

@@ -84,9 +84,11 @@ class RowMaker:
             found = self._starts[source_id] = (source.source.slug if source else source_id, to)
         return found
 
-    def event(self, seq: int, event: Event, to: To, verdict: str = ACCEPTED, code: str | None = None) -> Row:
-        """The row of a stored event."""
-        return self._row(f"e{seq}", event, verdict, code, to)
+    def event(self, seq: int, event: Event, to: To, verdict: str = ACCEPTED, code: str | None = None, *, plan: int = 0) -> Row:
+        """The row of a stored event. `plan`: how many times it breaks its plan."""
+        row = self._row(f"e{seq}", event, verdict, code, to)
+        row["plan"] = plan
+        return row
 
     def refused(self, one: RefusedMessage) -> tuple[Row, Material]:
         """The row of a message that did not become an event."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from relay.base.clock import Clock, iso
 from relay.base.codes import Door
 from relay.control.operate import Operations
-from relay.observe.tallies import Totals
+from relay.observe.tallies import VIOLATED, Totals
 from relay.outbox.interface import RETRY
 from relay.pipeline.compiled import Current
 
@@ -67,7 +67,7 @@ class Pulse:
         for (source_id, destination_id, stage, _, _), count in self._totals.counts.items():
             if destination_id:
                 key = (destination_id, stage)
-            elif stage != "ingest":
+            elif stage not in ("ingest", VIOLATED):
                 key = (source_id, "in")
             else:
                 continue

@@ -35,7 +35,7 @@ def card_of(name: str, properties: Mapping[str, Any]) -> Card:
     slug = str(subject.get("slug") or "") if isinstance(subject, Mapping) else ""
     state = NAMES.get(name, "firing")
     title = f"{'[test] ' if properties.get('test') is True else ''}{slug}: {properties.get('rule') or 'alert'} ({state})"
-    facts = [("Cause", _text(properties, "cause")), ("Since", _time(_text(properties, "opened_at")))]
+    facts = [("Cause", _text(properties, "cause")), ("Owner", _names(properties.get("owners"))), ("Since", _time(_text(properties, "opened_at")))]
     if state == "resolved":
         facts = [("Began", _time(_text(properties, "opened_at"))), ("Lasted", _span(properties.get("lasted_s")))]
     change = properties.get("change")
@@ -56,6 +56,10 @@ def card_of(name: str, properties: Mapping[str, Any]) -> Card:
 def _text(properties: Mapping[str, Any], name: str) -> str:
     value = properties.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _names(value: Any) -> str:
+    return ", ".join(str(one) for one in value) if isinstance(value, list) else ""
 
 
 def _time(iso: str) -> str:

@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from relay.base.codes import Door
-from relay.observe.tallies import Totals
+from relay.observe.tallies import VIOLATED, Totals
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -172,6 +172,7 @@ class Metrics:
         received: dict[Labels, int] = {}
         blocked: dict[Labels, int] = {}
         rejected: dict[Labels, int] = {}
+        violating: dict[Labels, int] = {}
         doors: dict[str, dict[Labels, int]] = {door: {} for door in DOORS}
         for (source_id, destination_id, stage, code, _), n in self._totals.counts.items():
             source = self._slug(source_id)
@@ -179,6 +180,8 @@ class Metrics:
                 _add(rejected, (source, code), n)
             elif stage == "source":
                 _add(received, (source, code), n)
+            elif stage == VIOLATED:
+                _add(violating, (source, code), n)
             elif stage in DOORS and not destination_id:
                 _add(blocked, (source, code), n)
             elif stage in DOORS:
@@ -186,6 +189,7 @@ class Metrics:
                 _add(doors[stage], (destination, code) if DOORS[stage][1] else (destination,), n)
         yield _counter("relay_events_received_total", "Stored events that passed the source side.", ("source", "type"), received.items())
         yield _counter("relay_events_blocked_total", "Stored events that the source side stopped.", ("source", "code"), blocked.items())
+        yield _counter("relay_events_violating_total", "Stored events that broke their plan and went on.", ("source", "type"), violating.items())
         yield _counter("relay_events_rejected_total", "Messages refused at ingest.", ("source", "code"), rejected.items())
         for door, (text, coded) in DOORS.items():
             yield _counter(f"relay_entries_{door}_total", text, ("destination", "code") if coded else ("destination",), doors[door].items())

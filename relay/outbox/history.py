@@ -1,6 +1,6 @@
 """The read side of an outbox with transactions, for people: pages and slices, so that no reader holds up another."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from relay.base.clock import Clock
@@ -57,6 +57,9 @@ class LedgerHistory:
     async def at(self, seq: int) -> Claim | None:
         event = (await self._store.read(lambda tx: tx.events_at([seq]))).get(seq)
         return Claim(seq, event) if event else None
+
+    async def events(self, seqs: Sequence[int]) -> dict[int, Event]:
+        return await self._store.read(lambda tx: tx.events_at(seqs))
 
     async def refused(self, *, refused_id: int = 0, message_id: str = "", limit: int = 500) -> list[RefusedMessage]:
         return await self._store.read(lambda tx: tx.refused(refused_id, message_id, limit))

@@ -358,6 +358,10 @@ class History(Protocol):
         """The event at a seq; None: it is not kept (any more)."""
         ...
 
+    async def events(self, seqs: Sequence[int]) -> dict[int, Event]:
+        """The events at some seqs, as far as they are kept."""
+        ...
+
     async def refused(self, *, refused_id: int = 0, message_id: str = "", limit: int = 500) -> list[RefusedMessage]:
         """Refused messages and duplicates: one by its id, all of a messageId, or (neither given) the newest; oldest first."""
         ...
