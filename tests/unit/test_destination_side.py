@@ -208,7 +208,7 @@ def test_an_explanation_ends_as_the_event_did(given: Sourced, compiled: Compiled
 def test_an_explanation_tells_of_every_subscription() -> None:
     page = Subscription("p", "P", "one", 'type = "page"', {})
     explained = explain_destination(sourced(), destination(TRACK, page))
-    told = [(trace.stage, trace.outcome, trace.text.partition(":")[0]) for trace in explained.traces[5:]]
+    told = [(trace.stage, trace.outcome, trace.text.partition(":")[0]) for trace in explained.traces[6:]]
     assert told == [("trigger", "matched", "track"), ("trigger", "skipped", "p"), ("mapping", "mapped", "track")]
     assert explained.planned[0].fields["data"]["event"] == "Paid"
 
