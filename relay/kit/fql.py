@@ -60,6 +60,11 @@ def filter_types(text: str) -> frozenset[str]:
     return _compile(text, lambda known: fql_filter.types_of(known, TYPES), "filter")
 
 
+def filter_names(text: str) -> frozenset[str] | None:
+    """The names of tracks that a filter may match; None: any. Raises ConfigError."""
+    return _compile(text, fql_filter.names_of, "filter")
+
+
 def spelled(text: str) -> tuple[object, ...]:
     """Equal for filters that differ in nothing but spaces, quotes, `==` and the case of keywords. Raises ConfigError."""
     tokens = tokenize(text, fql_filter.FORM)

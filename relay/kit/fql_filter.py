@@ -42,6 +42,29 @@ def types_in(tree: Node, types: Collection[str]) -> frozenset[str]:
     return frozenset(kind for kind in types if _holds_for(tree, kind) is not False)
 
 
+def names_of(text: str) -> frozenset[str] | None:
+    """The names of tracks that a filter may match, whatever else they hold; None: any. Raises ConfigError."""
+    return None if text.strip() == "all" else _names_in(parse(text, FORM))
+
+
+def _names_in(node: Node) -> frozenset[str] | None:
+    if _holds_for(node, "track") is False:
+        return frozenset()
+    if isinstance(node, Group):
+        return _names_in(node.inner)
+    if isinstance(node, Level):
+        said = [_names_in(part) for part in node.parts]
+        known = [names for names in said if names is not None]
+        if node.keyword == "or":
+            return frozenset().union(*known) if len(known) == len(said) else None
+        return frozenset.intersection(*known) if known else None
+    if isinstance(node, Compare) and isinstance(node.left, Path) and node.left.keys == ("event",):
+        items = node.right.items if node.op == "in" and isinstance(node.right, Items) else (node.right,) if node.op == "=" else ()
+        names = [item.value for item in items if isinstance(item, Literal) and isinstance(item.value, str) and item.value]
+        return frozenset(names) if len(names) == len(items) > 0 else None
+    return None
+
+
 def _holds_for(node: Node, kind: str) -> bool | None:
     """What the type alone says of a condition; None: nothing."""
     if isinstance(node, Level):

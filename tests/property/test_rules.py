@@ -11,7 +11,7 @@ from relay.base.event import TYPES, Event, event_of
 from relay.base.secret import Secret
 from relay.destinations import load_catalog
 from relay.kit.edits import read, with_value, without
-from relay.kit.fql import compile_filter, compile_trigger, filter_types, possible_types
+from relay.kit.fql import compile_filter, compile_trigger, filter_names, filter_types, possible_types
 from relay.kit.js import ABSENT
 from relay.pipeline.compiled import compile_workspace
 from relay.pipeline.decision import Drop
@@ -39,7 +39,8 @@ MESSAGES = st.fixed_dictionaries(
 CONDITIONS = st.sampled_from(
     [
         "all", "type = 'track'", "event = 'A'", "properties.a = 1", "!(type in ['page', 'identify'])", "length(properties.b) > 1", "event = 'B' and userId != null",
-        "traits.a or properties.c", "'A' in properties.a", "string(properties.a) = '1'", "!contains(properties.a, 'A')", "type = 'group' or type != 'page'",
+        "type = 'track' and (event = 'A' or event in ['C', 'B'] and properties.a)", "event = 'A' or type = 'page'", "event in ['B']",
+        "!(event = 'A')", "event = 'A' and event = 'B'", "traits.a or properties.c", "'A' in properties.a", "string(properties.a) = '1'", "!contains(properties.a, 'A')", "type = 'group' or type != 'page'",
     ]
 )  # fmt: skip
 PATHS = st.sampled_from(
@@ -137,9 +138,9 @@ def test_an_edit_does_what_it_says_and_nothing_else(payload: dict[str, Any], key
 
 @careful
 @given(CONDITIONS, MESSAGES)
-def test_a_type_that_is_ruled_out_never_matches(condition: str, message: dict[str, Any]) -> None:
-    event = stored(message)
-    if event.type not in filter_types(condition):
+def test_a_type_or_name_that_is_ruled_out_never_matches(condition: str, message: dict[str, Any]) -> None:
+    event, names = stored(message), filter_names(condition)
+    if event.type not in filter_types(condition) or (event.type == "track" and names is not None and event.name not in names):
         assert not compile_filter(condition)(event)
 
 

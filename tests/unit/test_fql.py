@@ -9,7 +9,7 @@ import pytest
 from relay.base.event import TYPES, event_of
 from relay.errors import ConfigError, PayloadError
 from relay.kit import match_filter, match_trigger
-from relay.kit.fql import compile_filter, compile_trigger, filter_types, possible_types
+from relay.kit.fql import compile_filter, compile_trigger, filter_names, filter_types, possible_types
 
 DATA = json.loads((Path(__file__).parent.parent / "data" / "mapping_cases.json").read_text())
 CASES = DATA["triggers"]
@@ -152,6 +152,18 @@ def test_a_wide_trigger_is_refused_where_it_may_mean_something_else(text: str, c
 def test_a_wide_trigger_tells_its_types(trigger: str, types: set[str]) -> None:
     assert possible_types(trigger) == types
     assert filter_types(trigger) == types
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("event = 'A'", {"A"}), ("type = 'track' and event in ['A', 'B'] and properties.x", {"A", "B"}), ("event = 'A' or event = 'B'", {"A", "B"}),
+        ("event = 'A' or type = 'page'", {"A"}), ("event = 'A' or properties.x", None), ("!(event = 'A')", None), ("all", None), ("event = ''", None),
+        ("event in [event, 'A']", None), ("type = 'page'", set()), ("(event = 'A') and event in ['B']", set()), ("event != 'A'", None),
+    ],
+)  # fmt: skip
+def test_a_filter_tells_the_names_of_tracks_that_it_can_match(text: str, names: set[str] | None) -> None:
+    assert filter_names(text) == names
 
 
 @pytest.mark.parametrize("case", FILTERS["refused"], ids=lambda case: case["id"])

@@ -32,6 +32,7 @@ settings = { url = "http://127.0.0.1:9000/hook", shared_secret = "s" }
 action = "send"
 trigger = 'type = "track"'
 """
+LAST = MINIMAL.splitlines()[-1]
 SCHEMA = file_schema(load_catalog())
 VALIDATOR = jsonschema_rs.Draft7Validator(SCHEMA)
 
@@ -69,6 +70,10 @@ def test_files_that_hold_are_valid(text: str) -> None:
         '[[alerts.rule]]\nname = "success rate"\nthreshold = 0.5',
         '[[source]]\nslug = "ios"\nwrite_keys = ["a", "b"]',
         '[[destination]]\nslug = "keep"\ntype = "archive"',
+        '[[destination.filter]]\nif = "all"\nid = "f1"\nactions = [{ type = "SAMPLE", percent = 0.1 }, { type = "DROP_PROPERTIES", fields = { "" = ["x"] } }]',
+        '[[destination.transformation]]\nif = "all"\nallowProperties = []\npropertyValueTransformations = [{ propertyPaths = ["a"], propertyValue = [1] }]',
+        '[[destination.transformation]]\nif = "all"\nhashPropertiesConfiguration = { paths = ["a"], key = "${X}" }\nnewEventName = "B"',
+        '[[destination]]\nslug = "pg"\ntype = "postgres"\nsettings = { host = "h", database = "d", user = "u" }\nsync = { exclude = ["users.phone"] }',
         '[[destination]]\nslug = "two"\ntype = "webhook"\norder = "none"\nsettings = { url = "https://x.example", sharedSecret = "" }',
     ],
 )  # fmt: skip
@@ -88,6 +93,13 @@ def test_what_relay_takes_is_valid(more: str, tmp_path: Path) -> None:
         ('action = "send"', 'action = "send"\nfields = { dat = 1 }'), ("[[source]]", "[server]\nlisten = 8000\n[[source]]"),
         ("[[source]]", '[log]\nlevel = "loud"\n[[source]]'), ("[[source]]", "[servr]\n[[source]]"),
         ("[[source]]", "[delivery]\nschedule_s = [0]\n[[source]]"), ("[[source]]", '[[alerts.rule]]\nkind = "succes"\n[[source]]'),
+        (LAST, f'{LAST}\n[[destination.filter]]\nif = "all"'),
+        (LAST, f'{LAST}\n[[destination.filter]]\nactions = [{{ type = "DROP" }}]'),
+        (LAST, f'{LAST}\n[[destination.filter]]\nif = "all"\nactions = [{{ type = "SAMPLE" }}]'),
+        (LAST, f'{LAST}\n[[destination.filter]]\nif = "all"\nactions = [{{ type = "DROP", percent = 1 }}]'),
+        (LAST, f'{LAST}\n[[destination.filter]]\nif = "all"\nactions = [{{ type = "DROP_PROPERTIES", fields = {{ context = "ip" }} }}]'),
+        (LAST, f'{LAST}\n[[destination.transformation]]\nif = "all"\npropertyRenames = [{{ oldName = "a" }}]'),
+        (LAST, f'{LAST}\n[[destination.transformation]]\nif = "all"\nhashPropertiesConfiguration = {{ algorithm = "SHA3", paths = ["a"] }}'),
         ("[[source]]", '[[alerts.rule]]\nkind = "disk"\nthreshold = 70\n[[source]]'), ("[[source]]", '[[alerts.rule]]\nname = "mine"\n[[source]]'),
     ],
 )  # fmt: skip

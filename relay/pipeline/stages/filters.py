@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from relay.base import jsonio
 from relay.base.event import Event, changed
 from relay.kit.edits import read, split_path, with_objects
 from relay.kit.fql import Test, compile_filter
 from relay.kit.js import ABSENT, encode
 from relay.pipeline.decision import Drop, Rules
-from relay.pipeline.stages.by_type import compile_by_type, rule_name
+from relay.pipeline.stages.candidates import compile_candidates, rule_name
 from relay.workspace.rules import Filter, FilterAction
 
 STAGE: Final = "filters"
@@ -39,12 +40,13 @@ class _Filter:
 
 def compile_filters(filters: Sequence[Filter], slug: str) -> Rules | None:
     """All filters of the destination `slug` as one step; None when there is nothing to do. Raises ConfigError."""
-    by_type = compile_by_type(filters, lambda one, position: _compile(one, position, slug))
-    if not by_type:
+    candidates = compile_candidates(filters, lambda one, position: _compile(one, position, slug))
+    if candidates is None:
         return None
 
     def rewrite(event: Event) -> Event | Drop:
-        held = [one for one in by_type.get(event.type, ()) if one.test(event)]
+        possible = candidates(event)
+        held = [one for one in possible if one.test(event)] if possible else possible
         if not held:
             return event
         if _dropping(held, event):
@@ -59,7 +61,7 @@ def compile_filters(filters: Sequence[Filter], slug: str) -> Rules | None:
         return event if payload is event.payload else changed(event, payload)
 
     def name(event: Event) -> str:
-        held = [one for one in by_type.get(event.type, ()) if one.test(event)]
+        held = [one for one in candidates(event) if one.test(event)]
         if dropping := _dropping(held, event):
             return dropping
         return ", ".join(one.name for one in held if any(edit(event.payload) is not event.payload for edit in (*one.removals, *one.allowances)))
@@ -98,14 +100,15 @@ def _sample(action: FilterAction, slug: str) -> Test:
 
     def keeps(event: Event) -> bool:
         value = read(event.payload, keys) if keys else ABSENT
-        text = f"{slug}\0{event.message_id}" if value is ABSENT or value is None else encode(value)
-        return _first_64_bits(text) < limit
+        if value is ABSENT or value is None:
+            return _first_64_bits(f"{slug}\0{event.message_id}".encode()) < limit
+        return _first_64_bits(jsonio.dumps(value) if isinstance(value, str) else encode(value).encode()) < limit
 
     return keeps
 
 
-def _first_64_bits(text: str) -> int:
-    return int.from_bytes(hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()[:8], "big")
+def _first_64_bits(text: bytes) -> int:
+    return int.from_bytes(hashlib.md5(text, usedforsecurity=False).digest()[:8], "big")
 
 
 def _edits(action: FilterAction, make: Callable[[frozenset[str]], Edit]) -> list[Edit]:

@@ -16,7 +16,7 @@ from relay.kit.edits import read, with_change, with_value, without
 from relay.kit.fql import Read, Test, compile_filter, compile_value
 from relay.kit.js import ABSENT, encode
 from relay.pipeline.decision import Drop, Rules
-from relay.pipeline.stages.by_type import compile_by_type, rule_name
+from relay.pipeline.stages.candidates import compile_candidates, rule_name
 from relay.workspace.rules import Hashing, Transformation
 from relay.workspace.transformations import HOMES, TOP_LEVEL, home_of, keys_at
 
@@ -55,12 +55,13 @@ class _Transformation:
 
 def compile_transformations(transformations: Sequence[Transformation]) -> Rules | None:
     """All transformations of one owner as one step; None when there is nothing to do. Raises ConfigError."""
-    by_type = compile_by_type(transformations, _compile)
-    if not by_type:
+    candidates = compile_candidates(transformations, _compile)
+    if candidates is None:
         return None
 
     def rewrite(event: Event) -> Event | Drop:
-        held = [one for one in by_type.get(event.type, ()) if one.test(event)]
+        possible = candidates(event)
+        held = [one for one in possible if one.test(event)] if possible else possible
         if not held:
             return event
         result = event
@@ -71,7 +72,7 @@ def compile_transformations(transformations: Sequence[Transformation]) -> Rules 
         return result
 
     def name(event: Event) -> str:
-        held = [one for one in by_type.get(event.type, ()) if one.test(event)]
+        held = [one for one in candidates(event) if one.test(event)]
         if dropping := next((one for one in held if one.drops), None):
             return dropping.name
         acting, result = [], event
