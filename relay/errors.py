@@ -142,3 +142,9 @@ class PayloadError(RelayError):
     def __init__(self, message: str = "", *, field: str = "") -> None:
         self.field = field
         super().__init__(message)
+
+
+class EncryptionError(RelayError):
+    """A value could not be encrypted or decrypted."""
+
+    code = "FAILED_DATA_ENCRYPTION"

@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "hold": ("relay.cli.hold:hold", "Stop deliveries to one destination; its entries wait."),
     "resume": ("relay.cli.hold:resume", "Go on with deliveries to a destination that is held."),
     "alerts": ("relay.cli.alerts:alerts", "Show the alerts that fire now, with what to do, and those that are over."),
+    "privacy": ("relay.cli.privacy:privacy", "Make keys for field encryption, classify fields, decrypt values."),
     "backup": ("relay.cli.store:backup", "Copy the database while relay runs."),
     "restore": ("relay.cli.store:restore", "Put a backup in place of the database."),
     "recover": ("relay.cli.store:recover", "Copy what is readable out of a damaged database."),

@@ -18,7 +18,7 @@ from relay.pipeline.rulebook import RuleBook
 from relay.pipeline.stages.filters import compile_filters
 from relay.pipeline.stages.inspect import Inspect, compile_inspection
 from relay.pipeline.stages.protect import compile_protection
-from relay.pipeline.stages.redact import Redact, compile_redaction
+from relay.pipeline.stages.redact import Redact, compile_cover, compile_redaction
 from relay.pipeline.stages.selection import compile_selection
 from relay.pipeline.stages.transform import compile_transformations
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Subscription, Workspace
@@ -69,6 +69,8 @@ class CompiledSource:
     source: Source
     redact: Redact | None = None
     """Before the commit, on the normalised message."""
+    cover: Callable[[Any], Any] | None = None
+    """For what is kept of a refused message."""
     transform: Rewrite | None = None
     inspect: Inspect | None = None
     browser_plan: Mapping[str, Any] = field(default_factory=dict)
@@ -167,6 +169,7 @@ def _compile_source(source: Source, workspace: Workspace, books: Mapping[str, Ru
     return CompiledSource(
         source,
         redact=redactions[source.source_id],
+        cover=compile_cover(source.privacy),
         transform=compile_transformations(source.transformations),
         inspect=compile_inspection(source, book, forwarding),
         browser_plan=browser_plan(source.schema, book.event_names if book is not None else None),

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from relay.base.event import Event
+from relay.errors import EncryptionError
 from relay.pipeline.compiled import CompiledSource
 from relay.pipeline.decision import Refusal
 from relay.pipeline.stages.normalize import Arrival, Client, normalize, parse_time, time_text
@@ -65,7 +66,12 @@ def accept(
             continue
         normalize(message, arrival)
         if redact is not None:
-            message = redact(message)
+            try:
+                message = redact(message)
+            except Exception as error:  # fence: what cannot be searched for sensitive fields is not stored
+                code = error.code if isinstance(error, EncryptionError) else "too_deep" if is_too_deep(message) else "INTERNAL"
+                refusals.append(Refusal(index, code, message["messageId"]))
+                continue
         try:
             body = dumps(message)
         except TypeError:  # nested beyond what orjson writes, or text that is no Unicode (a pixel's address can hold some)

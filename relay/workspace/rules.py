@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from relay.base.secret import Secret
 from relay.errors import Place
+from relay.kit.matchers import Matcher as Matcher
 
 NO_KEY: Final = Secret("")
 
@@ -75,23 +76,6 @@ class Transformation:
 
 
 @dataclass(frozen=True, slots=True)
-class Matcher:
-    """How fields of one kind are recognised (semantics page 6.1): by their key, by their value, or by their place."""
-
-    name: str
-    color: str = ""
-    """`red`, `yellow`, or empty: not classified, only named by a rule."""
-    keys: tuple[str, ...] = ()
-    """The name and its synonyms."""
-    similar: bool = False
-    """Keys that resemble one of `keys` count too."""
-    pattern: str = ""
-    """RE2 over values that are strings or numbers, anywhere in them."""
-    path: str = ""
-    """The one field that is meant, full and dotted; the rest is empty then."""
-
-
-@dataclass(frozen=True, slots=True)
 class PrivacyRules:
     """What happens to sensitive fields, by source (before anything is stored) or by destination (before it is sent)."""
 
@@ -101,6 +85,8 @@ class PrivacyRules:
     encrypt: tuple[Matcher, ...] = ()
     public_key: str = ""
     """PEM; what `encrypt` needs."""
+    entries: tuple[tuple[str, str], ...] = ()
+    """(`block`, `mask`, `hash` or `encrypt`; entry) as configured; the matchers above are what they mean."""
 
     def __bool__(self) -> bool:
         return bool(self.block or self.mask or self.hash or self.encrypt)

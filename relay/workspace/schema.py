@@ -10,11 +10,13 @@ from typing import Any, Final
 from relay.base.secret import Secret
 from relay.config.table import SPECS, TABLES, SettingSpec
 from relay.kit.definition import Action, Catalog, Definition, Setting
+from relay.kit.matchers import COLORS
 from relay.workspace.alert_rules import KINDS, WINDOW_MAX_M
 from relay.workspace.assemble import MAX_KEY
 from relay.workspace.destinations import BATCH_FIELDS, SLUG
 from relay.workspace.filters import ACTIONS, EXPORTED, FILTERS_MAX, TITLE_MAX
 from relay.workspace.options import snake_case
+from relay.workspace.privacy import LOOKS_ON, MATCHES, NAME_MAX_CHARS, PATTERN_MAX_CHARS
 from relay.workspace.transformations import ALGORITHMS, ENCODINGS, PATHS_MAX, VALUES_MAX
 
 Schema = dict[str, Any]
@@ -37,7 +39,8 @@ def file_schema(catalog: Catalog) -> Schema:
     """The schema of relay.toml, and of each file in conf.d."""
     tables = {table: _table(owner.__doc__ or "", (spec for spec in SPECS if spec.table == table)) for table, owner in TABLES.items()}
     tables["alerts"]["properties"]["rule"] = _list_of(_rule())
-    properties = {**tables, "source": _list_of(_source()), "plan": _list_of(_plan()), "destination": _list_of(_destination(catalog))}
+    lists = {"source": _source(), "plan": _plan(), "destination": _destination(catalog), "matcher": _matcher()}
+    properties = {**tables, **{name: _list_of(item) for name, item in lists.items()}}
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Configuration of relay", **_closed(properties)}
 
 
@@ -94,6 +97,7 @@ def _source() -> Schema:
         "transformation": _list_of(_transformation()),
         "plan": _said("string", "slug of the plan that its events follow"),
         "schema": _source_schema(),
+        "privacy": _privacy("before anything is stored"),
     }
     one_key = {"oneOf": [{"required": ["write_key"]}, {"required": ["write_keys"]}]}
     return {"description": "Where events come from.", **_closed(properties, ["slug"]), **one_key}
@@ -131,6 +135,31 @@ def _plan() -> Schema:
         "file": _said("string", "its JSON; the path starts at the folder of the file that names it"),
     }
     return {"description": "A tracking plan.", **_closed(properties, ["slug", "file"])}
+
+
+def _privacy(when: str) -> Schema:
+    hows = {
+        "block": "are removed",
+        "mask": "become dots",
+        "hash": "become their SHA-256, in hex",
+        "encrypt": "are encrypted for public_key",
+    }
+    properties = {how: _said("list", f"fields that {what}: paths, names of matchers, red, yellow, or keys") for how, what in hows.items()}
+    properties["public_key"] = _said("string", "PEM of an RSA public key")
+    together = {"dependencies": {"public_key": ["encrypt"]}}
+    return {"description": f"What happens to sensitive fields {when}.", **_closed(properties), **together}
+
+
+def _matcher() -> Schema:
+    properties = {
+        "name": {"description": "its first key, and what rules call it", "type": "string", "minLength": 1, "maxLength": NAME_MAX_CHARS},
+        "color": {"description": "left out: only rules that name the matcher mean it", **_one_of(COLORS)},
+        "synonyms": _said("list", "further keys"),
+        "match": {"description": "similar: keys that are spelled nearly like it count too", **_one_of(MATCHES), "default": "exact"},
+        "on": {"description": "what it looks at", **_one_of(LOOKS_ON), "default": "key"},
+        "pattern": _said("string", "RE2, anywhere in a value", minLength=1, maxLength=PATTERN_MAX_CHARS),
+    }
+    return {"description": "How fields of a kind of your own are recognised.", **_closed(properties, ["name"])}
 
 
 def _rule() -> Schema:
@@ -222,6 +251,7 @@ def _destination(catalog: Catalog) -> Schema:
             **_closed({"exclude": _said("list", "tables, and columns as table.column, that it does not get")}),
         },
         "retry_all": _said("boolean", "also retry answers that say the event is refused", default=False),
+        "privacy": _privacy("before they are sent"),
         "endpoint": _said("string", "every request goes to this scheme and host instead of its own: a proxy, a test server"),
         "allow_private": _said("list", "private addresses that it may reach, as address:port, network:port or [ipv6]:port"),
         **overrides,

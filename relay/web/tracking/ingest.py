@@ -9,6 +9,7 @@ import binascii
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from traceback import format_tb
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -121,8 +122,9 @@ class TrackingApi:
                 return self._refuse(request, 503, "unavailable", error.message, error.retry_after_s)
             except ConnectionError:
                 return self._refuse(request, 400, "bad_request", "the client went away")
-            except Exception:  # fence: a bug here must reach the log, and the client must retry
-                log.exception("request.crashed", path=request.path)
+            except Exception as error:  # fence: a bug here must reach the log, and the client must retry
+                # without the error's text, for it may hold what a client sent and no privacy rule has seen
+                log.error("request.crashed", path=request.path, error=type(error).__name__, exception="".join(format_tb(error.__traceback__)))
                 return self._refuse(request, 503, "unavailable", "relay failed on this request; its log says why", 5)
 
         return answer
@@ -211,7 +213,7 @@ class TrackingApi:
             new_id=self._new_id,
             kind=kind,
         )
-        records = records_of(refused, messages, source.source.source_id, received_ms) if refused else ()
+        records = records_of(refused, messages, source, received_ms) if refused else ()
         return _Taken(source.source.slug, events, records, body_bytes)
 
     async def _store(self, taken: _Taken) -> Sequence[Appended]:
