@@ -36,11 +36,14 @@ from relay.config.settings import Settings, parse_listen
 from relay.control.alerting import Alerting, shown
 from relay.control.archives import Archives
 from relay.control.catalog import CatalogView
+from relay.control.drift import DriftStore, DriftWatch
 from relay.control.dry_runs import DryRuns
+from relay.control.infer import Infer, TrafficReader
 from relay.control.inventory import Inventory
 from relay.control.live import Live
 from relay.control.measure import Measure
 from relay.control.operate import Operations
+from relay.control.plans import Plans
 from relay.control.preview import Preview
 from relay.control.publish import Publisher
 from relay.control.pulse import Pulse
@@ -80,6 +83,7 @@ from relay.web.console.app import ConsoleApi, Ready, private_app
 from relay.web.console.catalog import CatalogRoutes
 from relay.web.console.dry_run import DryRunRoutes
 from relay.web.console.live import LiveRoutes
+from relay.web.console.plans import PlanRoutes
 from relay.web.console.preview import PreviewRoutes
 from relay.web.console.session import SessionRoutes
 from relay.web.console.settings import SettingsRoutes
@@ -237,6 +241,8 @@ class App:
         )
         self.router.on_routed.append(self.violations.record)
         self.measure = Measure(self.outbox, self.outbox.totals, self.current, seams.clock, self.observer)
+        self.traffic = TrafficReader(self.outbox, self.current, seams.clock)
+        self.drift = DriftWatch(self.traffic, DriftStore(self.database), self.current, seams.clock)
 
     def _build_alerts(self) -> None:
         settings, masked = self.settings.alerts, tuple(self.settings.ui.mask)
@@ -291,6 +297,7 @@ class App:
         self._keep(self.upkeep.run(), "upkeep")
         self._keep(self.measure.run(), "measure")
         self._keep(self.violations.run(), "violations")
+        self._keep(self.drift.run(), "drift")
         if period_s := watchdog_s():
             self._keep(self._beat(period_s), "watchdog")
 
@@ -436,9 +443,26 @@ class App:
                 DryRunRoutes(self.dry_runs),
                 CatalogRoutes(CatalogView(self._catalog, readme_of)),
                 PreviewRoutes(Preview(outbox=self.outbox, current=self.current, mask_names=tuple(ui.mask))),
+                self._plan_routes(tokens),
                 self.live,
             ),
         )
+
+    def _plan_routes(self, tokens: TokenStore) -> PlanRoutes:
+        """Tracking plans."""
+        clock = self._seams.clock
+        plans = Plans(
+            current=self.current,
+            outbox=self.outbox,
+            publisher=self.publisher,
+            versions=self.workspaces,
+            access=tokens,
+            clock=clock,
+            reader=self.traffic,
+            watch=self.drift,
+            violations=self.violations,
+        )
+        return PlanRoutes(plans, Infer(self.traffic, self.current, tuple(self.settings.ui.mask)), clock)
 
     def _health(self) -> Health:
         """Liveness, readiness and metrics."""

@@ -54,6 +54,15 @@ class ConfigError(RelayError):
         super().__init__("; ".join(problem.message for problem in self.problems))
 
 
+class PlanError(ConfigError):
+    """The tracking plan is wrong."""
+
+    def __init__(self, mistakes: Sequence[tuple[str, Problem]]) -> None:
+        """`mistakes`: each with its JSON pointer in the plan's content."""
+        self.mistakes = list(mistakes)
+        super().__init__([problem for _, problem in mistakes])
+
+
 class RequestError(RelayError):
     """The request is wrong."""
 

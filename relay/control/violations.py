@@ -136,7 +136,7 @@ class Violations:
         found: dict[tuple[str, str], Group] = {}
         for group in await self._groups([source.source.source_id], since_s, unplanned=False):
             rule = _rule_of(book, group["type"], group["event"])
-            if rule is not None and group["field"] in rule.ignored:
+            if rule is not None and rule.ignores(group["field"]):
                 continue
             named = {"rule": rule.label if rule else "", "event": group["event"], "type": group["type"], "fields": [], "count": 0}
             told = found.setdefault((group["type"], group["event"]), named | {"owners": list(rule.owners) if rule else []})

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from relay.workspace.plans import TYPES
+from relay.workspace.plan_rules import ANNOTATIONS, TYPES
 from relay.workspace.rules import Plan, PlanRule
 
 Content = dict[str, Any]
@@ -15,7 +15,6 @@ Identity = tuple[str, str, float]
 """Type, key and version: what tells one rule from another."""
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
-ANNOTATIONS: Final = ("x-why", "x-owner", "x-destinations", "x-ignore")
 _RULE_KEYS: Final = ("type", "key", "version", "jsonSchema")
 _SCHEMA_KEYS: Final = (
     "$schema",

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from relay.errors import ConfigError, Place, Problem
 from relay.workspace.plan_files import DRAFT, Content, Identity, canonical, fields_of, identity, label, path_keys, path_text, types_of
-from relay.workspace.plans import TYPES
+from relay.workspace.plan_rules import TYPES
 
 COLUMNS: Final = (
     "type", "event", "version", "property", "property_type", "required", "enum", "pattern", "description", "why", "owner", "destinations",

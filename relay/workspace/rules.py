@@ -3,6 +3,7 @@
 Readers (`workspace.filters`, `workspace.plans`, `workspace.privacy`) make them and refuse what is wrong; the stages of `pipeline` compile them.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -173,6 +174,18 @@ class PlanRule:
     def ignored(self) -> tuple[str, ...]:
         """Paths of fields whose violations nobody wants to hear of (`x-ignore`); blocked and omitted they are all the same."""
         return _texts(self.schema.get("x-ignore", ()))
+
+    def ignores(self, field: str) -> bool:
+        """Whether violations of a field are among them; `$` in an ignored path means every item of a list."""
+        return field in self.ignored or of_any_item(field) in self.ignored
+
+
+_INDEX: Final = re.compile(r"\.\d+(?=\.|$)")
+
+
+def of_any_item(field: str) -> str:
+    """The path of a violation with `$` in the place of the indices of lists."""
+    return _INDEX.sub(".$", field)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from relay.errors import ConfigError
 from relay.workspace import templates
 from relay.workspace.plan_files import DRAFT, canonical, diff_plans, differs, merged, path_keys, path_text, to_json, unwrapped
 from relay.workspace.plan_sheet import COLUMNS, from_csv, losses, to_csv
+from relay.workspace.rules import PlanRule
 
 
 def rule(key: str = "Bought", kind: str = "TRACK", version: float = 1, **schema: Any) -> dict[str, Any]:
@@ -78,6 +79,12 @@ def test_every_form_of_a_plan_is_brought_into_one(value: Any, rules: Any) -> Non
 @given(st.lists(st.text(min_size=1).filter(lambda part: part == part.strip() and part != "$"), min_size=1))
 def test_a_path_is_read_as_it_was_written(parts: list[str]) -> None:
     assert list(path_keys(path_text(parts))) == parts
+
+
+def test_what_is_ignored_of_items_is_ignored_of_each_of_them() -> None:
+    made = PlanRule("TRACK", {"x-ignore": ["properties.products.$.sku", "properties.a.1"]}, "Bought")
+    assert all(made.ignores(field) for field in ("properties.products.0.sku", "properties.products.12.sku", "properties.a.1"))
+    assert not any(made.ignores(field) for field in ("properties.products.0.name", "properties.a.2", "properties.products.sku"))
 
 
 # tables
