@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "dead": ("relay.cli.dead:dead", "List, show, re-send or discard dead letters."),
     "replay": ("relay.cli.replay:replay", "Send stored events to a destination again."),
     "archive": ("relay.cli.archive:archive", "List, export, verify or prune stored events."),
+    "plan": ("relay.cli.plan:plan", "Check, compare, convert and infer tracking plans."),
     "tap": ("relay.cli.tap:tap", "Watch events as they come."),
     "top": ("relay.cli.top:top", "Watch the destinations: rates, backlog, success."),
     "hold": ("relay.cli.hold:hold", "Stop deliveries to one destination; its entries wait."),

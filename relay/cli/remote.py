@@ -118,7 +118,9 @@ class Remote:
         """POST `body` to `/ui/api/<path>`, and its JSON answer."""
         return self.ask("POST", path, body=body or {})
 
-    def ask(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None) -> Any:
+    def ask(
+        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None, timeout_s: float = TIMEOUT_S
+    ) -> Any:
         """One call of the console. Raises Failure for everything but 2xx."""
         wanted = {key: value for key, value in (query or {}).items() if value not in (None, "", [])}
         target = f"/ui/api/{path}" + (f"?{urlencode(wanted, doseq=True)}" if wanted else "")
@@ -128,7 +130,7 @@ class Remote:
         data = None if body is None else json.dumps(body).encode()
         if method != "GET":
             headers["content-type"] = "application/json"  # the console takes changes as JSON only, a body or not
-        answer = call(self.url, method, target, headers=headers, body=data)
+        answer = call(self.url, method, target, headers=headers, body=data, timeout_s=timeout_s)
         value = answer.json()
         if 200 <= answer.status < 300 and (value is not None or not answer.body):
             return value if value is not None else {}
