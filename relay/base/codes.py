@@ -120,7 +120,7 @@ ADVICE: Final[dict[str, str]] = {
     "FILTERED_BY_RULES": "Look at the destination's filters and transformations, and at x-destinations of the event's rule, if it should get the event.",
     "FILTERED_BY_END_USER_CONSENT": "Nothing to do; the end user decides. Check consent_categories if all events end here.",
     "FAILED_DATA_ENCRYPTION": "Check the public key in the destination's privacy table, then replay the events.",
-    "INTERNAL": "Report it with the message of relay's log, then replay the events.",
+    "INTERNAL": "Look at the event's page: it says which rule fails and why. Mend or report it, then replay the events.",
     "UNSUPPORTED_EVENT_TYPE": "Nothing to do, unless another destination should get calls of this type.",
     "FILTERED_BY_INTEGRATIONS_OBJECT": "Remove the destination from integrations in the code that sends, if it should get the event.",
     "MESSAGE_SENT_CLIENT_SIDE": "Nothing to do; remove the destination from the browser's bundle if relay should send instead.",

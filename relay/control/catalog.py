@@ -30,7 +30,7 @@ class CatalogView:
 
 
 def definition_json(definition: Definition) -> dict[str, Any]:
-    """One definition; `methods` in the order of Segment's calls, `has_test`: `relay check` can reach it."""
+    """One definition; `methods` in the order of Segment's calls, `has_test`: `relay check` can reach it; `has_tables`: it takes `sync`."""
     return {
         "slug": definition.slug,
         "name": definition.name,
@@ -38,6 +38,8 @@ def definition_json(definition: Definition) -> dict[str, Any]:
         "mode": definition.mode,
         "methods": [kind for kind in TYPES if kind in definition.methods],
         "has_test": definition.test is not None,
+        "has_tables": definition.has_tables,
+        "takes_filters": not definition.keeps_all,
         "settings": [_setting(one) for one in definition.settings],
         "actions": [_action(one) for one in definition.actions.values()],
         "presets": [_preset(one) for one in definition.presets],

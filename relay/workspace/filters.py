@@ -91,7 +91,7 @@ def _action(reader: TableReader) -> FilterAction:
         reader.complain("an action needs a type", remedy="one of " + ", ".join(ACTIONS))
     found = FilterAction(
         type=kind,
-        percent=reader.take("percent", "number", 1.0, minimum=0, maximum=1),
+        percent=reader.take("percent", "number", 1.0, minimum=0),
         path=reader.take("path", "string", ""),
         fields=_fields(reader, kind),
     )
@@ -99,6 +99,8 @@ def _action(reader: TableReader) -> FilterAction:
         if kind and reader.table.get(key) not in (None, "") and key not in ACTIONS[kind]:
             reader.complain(f"{kind} takes no '{key}'", key, "remove it, or choose another type")
     if kind == "SAMPLE":
+        if found.percent > 1:
+            reader.complain("'percent' must be at most 1", "percent", f"{found.percent / 100:g} keeps {found.percent:g} %")
         if "percent" not in reader.table:
             reader.complain("SAMPLE needs 'percent'", remedy="percent = 0.1 keeps a tenth")
         if found.path and not all(split_path(found.path)):

@@ -62,7 +62,7 @@ def allow(**fields: tuple[str, ...]) -> FilterAction:
         ({"if": "all", "actions": [{}]}, "an action needs a type", "SAMPLE, DROP"),
         ({"if": "all", "actions": [{"type": "DROPP"}]}, "'type' must be", "did you mean 'DROP'"),
         ({"if": "all", "actions": [{"type": "SAMPLE"}]}, "SAMPLE needs 'percent'", "a tenth"),
-        ({"if": "all", "actions": [{"type": "SAMPLE", "percent": 10}]}, "'percent' must be at most 1", ""),
+        ({"if": "all", "actions": [{"type": "SAMPLE", "percent": 10}]}, "'percent' must be at most 1", "0.1 keeps 10 %"),
         ({"if": "all", "actions": [{"type": "SAMPLE", "percent": 0.1, "path": "a..b"}]}, "'a..b' is no path", "single dots"),
         ({"if": "all", "actions": [{"type": "DROP", "percent": 0.1}]}, "DROP takes no 'percent'", "remove it"),
         ({"if": "all", "actions": [{"type": "DROP_PROPERTIES"}]}, "DROP_PROPERTIES needs 'fields'", "fields ="),
