@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from tests.support.app import Running, running, source, webhook
-from tests.support.governance import READY, Delivered, check, config_of, filled, messages_of
+from tests.support.governance import CASES, Delivered, check, config_of, filled, messages_of
 from tests.support.receiver import Receiver
 
 
@@ -21,7 +21,7 @@ async def ask(relay: Running, path: str, body: Any = None) -> tuple[int, Any]:
 
 async def test_every_case_holds_in_one_running_relay(tmp_path: Path) -> None:
     async with Receiver() as receiver:
-        named = [(f"c{number}-", case) for number, case in enumerate(READY)]
+        named = [(f"c{number}-", case) for number, case in enumerate(CASES)]
         config = "".join(config_of(filled(case, prefix), tmp_path, receiver.url, receiver.allow, prefix) for prefix, case in named)
         async with running(config, tmp_path) as relay:
             for prefix, case in named:

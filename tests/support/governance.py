@@ -26,9 +26,6 @@ from tests.support.captured import ask
 
 DATA = Path(__file__).parents[1] / "data" / "governance"
 CASES: list[dict[str, Any]] = json.loads((DATA / "cases.json").read_text())
-PENDING: frozenset[str] = frozenset(("plans", "privacy"))
-"""Groups whose rules are not there yet."""
-READY = [case for case in CASES if case["group"] not in PENDING]
 RECEIVED_MS = 1_790_000_000_000
 DESTINATION_KEYS = ("filter", "transformation", "consent_categories", "privacy")
 

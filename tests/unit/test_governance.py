@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.governance import READY, check, run
+from tests.support.governance import CASES, check, run
 
 
-@pytest.mark.parametrize("case", READY, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_a_case_delivers_what_it_should_and_nothing_else(case: dict[str, Any], tmp_path: Path) -> None:
     check(case, run(case, tmp_path))
