@@ -356,7 +356,7 @@ class App:
         self.replays = Replays(
             outbox=self.outbox, current=self.current, supervisor=self.supervisor, access=tokens, clock=clock, archives=self.archives
         )
-        self.why = Why(outbox=self.outbox, current=self.current, clock=clock, mask_names=tuple(self.settings.ui.mask))
+        self.why = Why(outbox=self.outbox, current=self.current, clock=clock, mask_names=tuple(self.settings.ui.mask), aloft=self.supervisor.aloft)
         self.publisher = Publisher(
             read=self._read,
             compile=self._compile,
@@ -398,7 +398,7 @@ class App:
         clock, ui = self._seams.clock, self.settings.ui
         tap = Tap(clock, self.metrics, ring_rows=ui.ring_events, max_rate=ui.max_rows_per_s)
         pulse = Pulse(totals=self.outbox.totals, operations=self.operations, current=self.current, clock=clock, firing=lambda: len(self.watch.alerts))
-        live = Live(tap=tap, outbox=self.outbox, router=self.router, current=self.current, pulse=pulse)
+        live = Live(tap=tap, outbox=self.outbox, router=self.router, current=self.current, pulse=pulse, aloft=self.supervisor.aloft)
         self.live = LiveRoutes(live, self.gate, clock, version=__version__, max_viewers=ui.max_viewers, mask_names=tuple(ui.mask))
         self.watch.listeners.append(lambda alert: self.live.announce(shown(alert, [])))
 

@@ -5,7 +5,7 @@ before the first viewer comes from `live_history`.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -14,11 +14,11 @@ from relay.base.codes import Door
 from relay.base.event import DELETED
 from relay.base.tasks import spawn
 from relay.control.live_history import SLICE_ROWS, Backfill
-from relay.control.live_rows import ACCEPTED, BLOCKED, HELD, PENDING, Body, Row, RowMaker, To, worst
+from relay.control.live_rows import ACCEPTED, BLOCKED, HELD, PENDING, SENDING, Body, Row, RowMaker, To, worst
 from relay.control.pulse import Pulse
 from relay.observe.row_filter import Material, RowFilter
 from relay.observe.tap import Position, Tap, Viewer
-from relay.outbox.interface import RETRY, Attempt, Changed, Outbox, RefusedMessage, Settlement
+from relay.outbox.interface import PARKED, RETRY, Attempt, Changed, Outbox, RefusedMessage, Settlement
 from relay.outbox.ledger import destination_of
 from relay.pipeline.compiled import Current
 from relay.pipeline.decision import Sourced
@@ -29,17 +29,21 @@ log = structlog.get_logger("relay.control")
 FILL_WAIT_S: Final = 2.0
 """How long a snapshot waits for older rows: the first ones always, all when it filters or wants many."""
 WARM_S: Final = 60.0
+TAKES_OFF: Final = frozenset((PENDING, RETRY, PARKED))
 
 
 class Live:
-    """Feeds the tap. `enter` and `leave` count those who watch."""
+    """Feeds the tap. `enter` and `leave` count those who watch. `aloft`: the events that are being sent, seqs by destination slug."""
 
-    def __init__(self, *, tap: Tap, outbox: Outbox, router: Router, current: Current, pulse: Pulse) -> None:
+    def __init__(
+        self, *, tap: Tap, outbox: Outbox, router: Router, current: Current, pulse: Pulse, aloft: Callable[[], Mapping[str, set[int]]]
+    ) -> None:
         self.tap = tap
         self._outbox = outbox
         self._router = router
         self._current = current
         self._pulse = pulse
+        self._aloft = aloft
         self._rows = RowMaker(current)
         self._watchers = 0
         self._cooling: asyncio.TimerHandle | None = None
@@ -47,6 +51,8 @@ class Live:
         self._filling: asyncio.Task[None] | None = None
         self._parts: dict[tuple[int, str], dict[str, str]] = {}
         """States by subscription, of events that have several at one destination."""
+        self._sending: dict[tuple[int, str], str] = {}
+        """Rows that are shown as being sent, with their state before."""
 
     # who watches
 
@@ -78,7 +84,7 @@ class Live:
             self._outbox.on_refused = None
             self._outbox.on_settled.remove(self.settled)
             self._outbox.on_changed.remove(self.changed)
-        self._parts = {}
+        self._parts, self._sending = {}, {}
         self.tap.stop()
 
     def _warm(self) -> None:
@@ -97,6 +103,7 @@ class Live:
         """A viewer whose snapshot is ready."""
         if not wanted.everything or limit > SLICE_ROWS:
             await _soon(self._backfill.full)
+        self._mark_sending()
         viewer = self.tap.subscribe(wanted, patches=patches, wake=wake)
         try:
             for _ in viewer.scan(limit, resume):
@@ -107,9 +114,11 @@ class Live:
         return viewer
 
     async def beat(self) -> dict[str, Any]:
-        """The figures of the last seconds, asked once a second by whoever sends them; rows learn here which destinations are held."""
+        """The figures of the last seconds, asked once a second by whoever sends them; rows learn here which destinations are held,
+        and which of them are being sent."""
         stats = await self._pulse.beat()
         self._hold(frozenset(slug for slug, one in stats["dest"].items() if one["state"] in ("held", "breaker_open")))
+        self._mark_sending()
         return stats
 
     # hooks
@@ -166,7 +175,7 @@ class Live:
         if changed.expired:
             for entry in self.tap.entries():
                 event_id = entry.row["event_id"]
-                if entry.row["to"].get(slug) in (PENDING, HELD) and int(event_id[1:]) <= changed.expired:
+                if entry.row["to"].get(slug) in (PENDING, SENDING, HELD) and int(event_id[1:]) <= changed.expired:
                     self.tap.patch(event_id, {slug: Door.EXPIRED.value})
 
     def _change(self, seq: int, slug: str, state: str) -> None:
@@ -188,6 +197,24 @@ class Live:
         if len(self._parts) > self.tap.ring_rows:
             del self._parts[next(iter(self._parts))]
         return worst(parts.values())
+
+    def _mark_sending(self) -> None:
+        """Rows with an attempt on its way. An attempt that was given up leaves its row as it was; one that ended was told by its commit."""
+        aloft = {(seq, slug) for slug, seqs in self._aloft().items() for seq in seqs}
+        for key in self._sending.keys() - aloft:
+            before = self._sending.pop(key)
+            if self._shown(*key) == SENDING:
+                self._change(*key, HELD if before == PENDING and key[1] in self._rows.held else before)
+        for seq, slug in aloft:
+            state = self._shown(seq, slug)
+            if state in TAKES_OFF:
+                self._sending[seq, slug] = state
+                self._change(seq, slug, SENDING)
+
+    def _shown(self, seq: int, slug: str) -> str:
+        """The state of an event at a destination as its row says; empty: the ring does not have it."""
+        entry = self.tap.find(f"e{seq}")
+        return str(entry.row["to"].get(slug, "")) if entry else ""
 
     def _hold(self, held: frozenset[str]) -> None:
         """Waiting rows of destinations that were stopped or released since."""

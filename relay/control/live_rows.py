@@ -12,6 +12,7 @@ from relay.outbox.interface import PARKED, RETRY, RefusedMessage
 from relay.pipeline.compiled import Compiled, Current
 
 PENDING: Final = "pending"
+SENDING: Final = "sending"
 HELD: Final = "held"
 ACCEPTED: Final = "accepted"
 BLOCKED: Final = "blocked"

@@ -4,7 +4,7 @@ The decisions are recomputed from the stored event and a workspace version; atte
 rows, refused messages and duplicates from a table of their own. Serves the event page, `relay why` and the console alike.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from relay.workspace.templates import known_rules
 
 HELD: Final = "held"
 SKIPPED: Final = "skipped"
+SENDING: Final = "sending"
 _WORST_FIRST: Final = (RETRY, PARKED, DEAD)
 _WAITS: Final = frozenset(("pending", RETRY, PARKED))
 _VERDICTS: Final = frozenset(("duplicate", "suppressed"))
@@ -35,19 +36,29 @@ Told = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """What is on disk of one event at one destination."""
+    """What became of one event at one destination, as far as it is on disk."""
 
     cursor: Cursor | None
     attempts: tuple[tuple[str, Attempt], ...]
     """(job, attempt), oldest first; job empty: live."""
     rows: tuple[tuple[str, Row], ...]
+    aloft: bool = False
+    """In memory only: an attempt is on its way."""
 
 
 class Why:
-    """Tells stories. `mask_names`: keys whose values never leave the server."""
+    """Tells stories. `mask_names`: keys whose values never leave the server; `aloft`: the events that are being sent, seqs by destination slug."""
 
-    def __init__(self, *, outbox: Outbox, current: Current, clock: Clock, mask_names: tuple[str, ...] = ()) -> None:
-        self._outbox, self._current, self._clock, self._mask_names = outbox, current, clock, mask_names
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        current: Current,
+        clock: Clock,
+        mask_names: tuple[str, ...] = (),
+        aloft: Callable[[], Mapping[str, set[int]]] = dict,
+    ) -> None:
+        self._outbox, self._current, self._clock, self._mask_names, self._aloft = outbox, current, clock, mask_names, aloft
         self._lint = compile_lint(known_rules())
 
     async def by_message(self, message_id: str, source: str = "") -> list[Told]:
@@ -92,6 +103,7 @@ class Why:
         cursors = {name: await self._outbox.cursor(name) for name in compiled.destinations}
         timeline = await self._outbox.history.timeline(claim.seq)
         rows = await self._outbox.history.rows(claim.seq)
+        aloft = {slug for slug, seqs in self._aloft().items() if claim.seq in seqs}
         sourced, traces = explain_source(claim.seq, event, compiled.sources.get(event.source_id))
         drop = sourced.drop
         return {
@@ -103,7 +115,8 @@ class Why:
             "meaning": meaning_of(drop.code) if drop else "",
             "stages": [*_arrival(event), *(self._stage(trace) for trace in traces)],
             "destinations": [
-                self._destination(claim, sourced, one, _happened(name, cursors[name], timeline, rows)) for name, one in compiled.destinations.items()
+                self._destination(claim, sourced, one, _happened(name, cursors[name], timeline, rows, one.destination.slug in aloft))
+                for name, one in compiled.destinations.items()
             ],
         }
 
@@ -159,7 +172,9 @@ class Why:
         explained = explain_destination(sourced, compiled, sent_s=self._clock.now())
         state, code = _state(claim, compiled, happened, explained.drop)
         kept = state_of(destination.enabled, happened.cursor)
-        if state in _WAITS and kept["state"] in (HELD, "breaker_open"):
+        if state in _WAITS and happened.aloft:
+            state, code = SENDING, ""
+        elif state in _WAITS and kept["state"] in (HELD, "breaker_open"):
             state, code = HELD, str(kept["hold_code"] or "breaker_open")
         connected = state != SKIPPED
         due = [row.due_s for _, row in happened.rows if row.state == RETRY and row.due_s]
@@ -251,9 +266,9 @@ def _told(stage: str, outcome: str, code: str = "", text: str = "") -> Told:
     return {"stage": stage, "outcome": outcome, "code": code, "meaning": meaning_of(code) if code else "", "text": text, "at_ms": None, "changes": []}
 
 
-def _happened(name: str, cursor: Cursor | None, timeline: list[tuple[str, Attempt]], rows: list[tuple[str, Row]]) -> Happened:
+def _happened(name: str, cursor: Cursor | None, timeline: list[tuple[str, Attempt]], rows: list[tuple[str, Row]], aloft: bool) -> Happened:
     attempts = tuple((_job(consumer), attempt) for consumer, attempt in timeline if destination_of(consumer) == name)
-    return Happened(cursor, attempts, tuple((_job(consumer), row) for consumer, row in rows if destination_of(consumer) == name))
+    return Happened(cursor, attempts, tuple((_job(consumer), row) for consumer, row in rows if destination_of(consumer) == name), aloft)
 
 
 def _job(consumer: str) -> str:
@@ -297,6 +312,8 @@ def _why(state: str, code: str, happened: Happened, explained: Explanation) -> s
         return "Not connected to this source when the event came."
     if state == "pending":
         return "In the log; the destination has not come to it yet."
+    if state == SENDING:
+        return f"Attempt {attempts + 1} is on its way."
     if state == RETRY:
         return f"Attempt {attempts or 1} failed with {said}{f': {meaning}' if meaning else ''}; relay tries again."
     if state == PARKED:

@@ -62,6 +62,11 @@ class Actor:
         """Names of the replays it follows."""
         return {name for name, stream in self._desk.board.streams.items() if stream.end is not None}
 
+    @property
+    def aloft(self) -> set[int]:
+        """Seqs of live events with an attempt on its way."""
+        return self._flights.seqs(self._desk.live.name)
+
     async def run(self) -> None:
         """Until `stop`, or until cancelled (then what is in flight is given up and sent again later)."""
         desk = self._desk

@@ -32,6 +32,11 @@ class Flights:
     def __len__(self) -> int:
         return len(self._aloft)
 
+    def seqs(self, stream: str) -> set[int]:
+        """Events of one consumer with an attempt on its way; a loose unit is of the live one."""
+        live = self._desk.live.name
+        return {unit.seq for members in self._aloft.values() for item, unit in members if (item.stream if item else live) == stream}
+
     # start
 
     def pump(self) -> None:

@@ -69,6 +69,10 @@ class Supervisor:
     def restarts(self) -> dict[str, int]:
         return {post.destination.destination.slug: post.restarts for post in self._posts.values()}
 
+    def aloft(self) -> dict[str, set[int]]:
+        """Which events are on their way at this moment: seqs by destination slug."""
+        return {actor.destination.destination.slug: actor.aloft for actor in self.actors.values()}
+
     async def use(self, compiled: Compiled) -> None:
         """Stop what is gone, swap what changed (its attempts in flight finish first), start what is new."""
         async with self._changing:

@@ -125,6 +125,10 @@ class Tap:
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._by_id
 
+    def find(self, event_id: str) -> Entry | None:
+        """The row, when the ring has it."""
+        return self._by_id.get(event_id)
+
     @property
     def viewers(self) -> int:
         return len(self._viewers)

@@ -250,7 +250,8 @@ class LedgerOutbox:
         return len(changed.closed)
 
     async def discard(self, name: str, which: Selection) -> int:
-        return await self._write(lambda tx: operations.discard(tx, name, which))
+        changed = await self._write(lambda tx: operations.discard(tx, name, which), lambda changed: self._tell(name, changed))
+        return len(changed.closed)
 
     async def expire(
         self, name: str, upto: int, sources: frozenset[str], *, door: Door = Door.EXPIRED, code: str = "expired", only: frozenset[int] | None = None

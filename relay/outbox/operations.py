@@ -250,10 +250,10 @@ def abandon(tx: Transaction, name: str, seqs: Sequence[int], now_s: float) -> tu
     return books.changes.tally, Changed(closed=tuple(sorted(books.changes.drop)))
 
 
-def discard(tx: Transaction, name: str, which: Selection) -> int:
-    dead = selected(tx, name, which)
-    tx.delete_rows(name, [(row.seq, row.subscription_id) for row in dead])
-    return len(dead)
+def discard(tx: Transaction, name: str, which: Selection) -> Changed:
+    dead = tuple((row.seq, row.subscription_id) for row in selected(tx, name, which))
+    tx.delete_rows(name, dead)
+    return Changed(closed=dead)
 
 
 def expire(

@@ -548,7 +548,10 @@ async def test_a_dead_letter_that_is_sent_again_starts_anew_and_holds_no_lane(en
 async def test_discarded_dead_letters_are_gone_and_the_counters_stay(engine: Engine) -> None:
     await make_dead(engine)
     before = await engine.outbox.balance("d")
+    told: list[Changed] = []
+    engine.bare.on_changed.append(lambda name, changed: told.append(changed))
     assert await engine.outbox.discard("d", Selection(code="400")) == 3
+    assert [len(changed.closed) for changed in told] == [3]
     assert await dead_seqs(engine.outbox, "d", Selection()) == [3]
     assert await engine.outbox.balance("d") == before
 

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from relay.access.operator import SIGNAL
 from relay.outbox.interface import Selection
 from tests.support.app import Running, running, source, webhook
 from tests.support.live import PROTOCOL, Viewer, viewer
@@ -37,7 +38,7 @@ async def test_rows_come_with_their_state_and_change_with_it(tmp_path: Path) -> 
                 await live.subscribe()
                 assert states(live, before) == {"good": "delivered", "bad": "dead", "slow": "delivered", "pages": "filtered"}
                 after = await relay.track("u2", "After", coupon="X")
-                await live.until(lambda: states(live, after).get("slow") == "pending")
+                await live.until(lambda: states(live, after).get("slow") in ("pending", "sending"))
                 await live.until(lambda: states(live, after) == {"good": "delivered", "bad": "dead", "slow": "delivered", "pages": "filtered"})
                 row = next(row for row in live.rows.values() if row["message_id"] == after)
                 assert (row["type"], row["name"], row["user_id"], row["verdict"], row["plan"]) == ("track", "After", "u2", "accepted", 0)
@@ -331,8 +332,47 @@ async def test_dead_letters_that_are_sent_again_change_their_rows(tmp_path: Path
             await live.until(lambda: states(live, message_id) == {"hook": "dead"})
             receiver.default = stall(0.5)
             await relay.app.outbox.resend("hook", Selection())
-            await live.until(lambda: states(live, message_id) == {"hook": "retry"})
+            await live.until(lambda: states(live, message_id)["hook"] in ("retry", "sending"))
             await live.until(lambda: states(live, message_id) == {"hook": "delivered"})
+
+
+async def test_dead_letters_that_are_thrown_away_change_their_rows(tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        receiver.default = answer(400)
+        async with running(source() + webhook("hook", receiver), tmp_path) as relay, watch(relay) as live:
+            await live.subscribe()
+            message_id = await relay.track("u1")
+            await live.until(lambda: states(live, message_id) == {"hook": "dead"})
+            assert await relay.app.outbox.discard("hook", Selection()) == 1
+            await live.until(lambda: states(live, message_id) == {"hook": "discarded"})
+
+
+async def test_an_attempt_that_takes_its_time_is_shown_as_sending(tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        receiver.default = stall(30)
+        async with running(source() + webhook("hook", receiver, timeout_s=2), tmp_path) as relay, watch(relay) as live:
+            await live.subscribe()
+            first, second = await relay.track("u1"), await relay.track("u1")
+            await live.until(lambda: states(live, first) == {"hook": "sending"})
+            assert states(live, second) == {"hook": "pending"}
+            async with watch(relay) as late:
+                await late.subscribe("state:sending")
+                assert [row["message_id"] for row in late.rows.values()] == [first]
+            receiver.default = answer()
+            await live.until(lambda: states(live, first) == states(live, second) == {"hook": "delivered"})
+
+
+async def test_an_attempt_that_is_given_up_is_not_shown_as_sending_any_more(tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        receiver.default = stall(30)
+        config = source() + webhook("hook", receiver)
+        async with running(config, tmp_path, drain_s=0.1) as relay, watch(relay) as live:
+            await live.subscribe()
+            message_id = await relay.track("u1")
+            await live.until(lambda: states(live, message_id) == {"hook": "sending"})
+            await relay.app.operations.hold("hook", SIGNAL)
+            await relay.reload(source() + webhook("hook", receiver, concurrency=2))
+            await live.until(lambda: states(live, message_id) == {"hook": "held"})
 
 
 async def test_an_alert_is_told_to_every_viewer(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from relay.access.operator import SIGNAL
 from relay.cli.output import Output
 from relay.cli.why import print_story
 from tests.support.app import Running, running, source, webhook
-from tests.support.receiver import Receiver, answer, reset
+from tests.support.receiver import Receiver, answer, reset, stall
 from tests.support.waiting import eventually
 
 TRACK = {"action": "send", "trigger": 'type = "track"'}
@@ -139,6 +139,16 @@ async def test_a_person_retries_and_gives_up_one_event(receiver: Receiver, tmp_p
         assert await operations.give_up("orders", seqs[lost], SIGNAL) == 1
         assert (await relay.doors("orders"))["discarded"] == 1
         assert await operations.give_up("orders", seqs[lost], SIGNAL) == 0
+
+
+async def test_an_attempt_on_its_way_is_told(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.script(stall(0.5))
+    async with running(source() + webhook("orders", receiver), tmp_path) as relay:
+        first, second = await relay.track("u1"), await relay.track("u1")
+        told = await ends(relay, first, "orders", "sending")
+        assert (told["why"], told["code"], told["next_s"]) == ("Attempt 1 is on its way.", "", None)
+        assert (await at(relay, second, "orders"))["state"] == "pending"
+        await ends(relay, first, "orders", "delivered")
 
 
 async def test_a_dry_run_shows_the_request_and_a_real_one_sends_the_event_again(receiver: Receiver, tmp_path: Path) -> None:
