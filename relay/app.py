@@ -36,8 +36,10 @@ from relay.config.settings import Settings, parse_listen
 from relay.control.alerting import Alerting, shown
 from relay.control.archives import Archives
 from relay.control.catalog import CatalogView
+from relay.control.colors import Colors
 from relay.control.drift import DriftStore, DriftWatch
 from relay.control.dry_runs import DryRuns
+from relay.control.fieldbook import Fieldbook
 from relay.control.infer import Infer, TrafficReader
 from relay.control.inventory import Inventory
 from relay.control.live import Live
@@ -48,6 +50,8 @@ from relay.control.preview import Preview
 from relay.control.publish import Publisher
 from relay.control.pulse import Pulse
 from relay.control.replay import Replays
+from relay.control.schema_view import SourceSchema
+from relay.control.seen_store import SeenStore
 from relay.control.statistics import Statistics
 from relay.control.upkeep import Budget, Upkeep
 from relay.control.violation_store import ViolationStore
@@ -85,6 +89,7 @@ from relay.web.console.dry_run import DryRunRoutes
 from relay.web.console.live import LiveRoutes
 from relay.web.console.plans import PlanRoutes
 from relay.web.console.preview import PreviewRoutes
+from relay.web.console.schema import SchemaRoutes
 from relay.web.console.session import SessionRoutes
 from relay.web.console.settings import SettingsRoutes
 from relay.web.health import Health, Heartbeat
@@ -94,6 +99,7 @@ from relay.web.tracking.ingest import TrackingApi, TrackingLimits
 from relay.workspace.assemble import Loaded, load, setting_digest
 from relay.workspace.model import Destination, Workspace
 from relay.workspace.store import WorkspaceStore
+from relay.workspace.stored import Stored
 
 log = structlog.get_logger("relay.app")
 
@@ -155,6 +161,7 @@ class App:
             await self._open_store()
             await self._open_workspace()
             self._build_delivery()
+            await self._open_fieldbook()
             self._build_alerts()
             await self._supervise()
             await self._listen()
@@ -192,9 +199,10 @@ class App:
 
     async def _open_workspace(self) -> None:
         self.default_write_key = await self._own_write_key()
-        candidate, warnings = self._read()
         self.workspaces = WorkspaceStore(self.database)
-        workspace = await self.workspaces.save(candidate, "start", self._seams.clock.now())
+        self._stored = await self.workspaces.stored()
+        candidate, warnings = self._read(self._stored)
+        workspace = await self.workspaces.save(candidate, "start", self._seams.clock.now(), self._stored)
         self.current = Current(self._compile(workspace))
         self.metrics.set("relay_workspace_version", workspace.version)
         self._first_warnings = warnings
@@ -209,8 +217,11 @@ class App:
 
         return await self.database.write(job)
 
-    def _read(self, changes: Mapping[str, Any] | None = None) -> tuple[Workspace, list[Problem]]:
-        """The configuration as it is on disk now, perhaps with changes that are not saved. Settings of the process take effect at the next start."""
+    def _read(self, stored: Stored, changes: Mapping[str, Any] | None = None) -> tuple[Workspace, list[Problem]]:
+        """The configuration as it is on disk now with what the UI owns, perhaps with changes that are not saved.
+
+        Settings of the process take effect at the next start.
+        """
         loaded = load(
             self._options.config,
             self._catalog,
@@ -218,6 +229,7 @@ class App:
             overrides=self._options.settings(),
             default_write_key=self.default_write_key,
             changes=changes,
+            stored=stored,
         )
         return loaded.workspace, list(loaded.warnings)
 
@@ -243,6 +255,15 @@ class App:
         self.measure = Measure(self.outbox, self.outbox.totals, self.current, seams.clock, self.observer)
         self.traffic = TrafficReader(self.outbox, self.current, seams.clock)
         self.drift = DriftWatch(self.traffic, DriftStore(self.database), self.current, seams.clock)
+
+    async def _open_fieldbook(self) -> None:
+        """What the sources have sent so far; it must hear the router from its first event on."""
+        self.colors = Colors(self.current)
+        self.fieldbook = Fieldbook(
+            store=SeenStore(self.database), colors=self.colors, clock=self._seams.clock, mask_names=tuple(self.settings.ui.mask)
+        )
+        await self.fieldbook.load()
+        self.router.on_routed.append(self.fieldbook.routed)
 
     def _build_alerts(self) -> None:
         settings, masked = self.settings.alerts, tuple(self.settings.ui.mask)
@@ -298,6 +319,7 @@ class App:
         self._keep(self.measure.run(), "measure")
         self._keep(self.violations.run(), "violations")
         self._keep(self.drift.run(), "drift")
+        self._keep(self.fieldbook.run(), "fieldbook")
         if period_s := watchdog_s():
             self._keep(self._beat(period_s), "watchdog")
 
@@ -361,6 +383,7 @@ class App:
             read=self._read,
             compile=self._compile,
             store=self.workspaces,
+            stored=self._stored,
             current=self.current,
             supervisor=self.supervisor,
             clock=clock,
@@ -372,8 +395,11 @@ class App:
             current=self.current,
             clock=clock,
             archives=self.archives,
-            candidate=lambda changes: self._compile(self._read(changes)[0]),
+            candidate=lambda changes: self._compile(self._read(self.publisher.stored, changes)[0]),
             mask_names=tuple(self.settings.ui.mask),
+        )
+        self.source_schema = SourceSchema(
+            fieldbook=self.fieldbook, colors=self.colors, current=self.current, publisher=self.publisher, access=tokens, clock=clock
         )
 
     def _build_gate(self, tokens: TokenStore) -> None:
@@ -444,6 +470,7 @@ class App:
                 CatalogRoutes(CatalogView(self._catalog, readme_of)),
                 PreviewRoutes(Preview(outbox=self.outbox, current=self.current, mask_names=tuple(ui.mask))),
                 self._plan_routes(tokens),
+                SchemaRoutes(self.source_schema),
                 self.live,
             ),
         )
@@ -533,6 +560,8 @@ class App:
         if hasattr(self, "measure"):
             await self.measure.flush()
             await self.violations.flush()
+        if hasattr(self, "fieldbook"):
+            await self.fieldbook.flush(whole=True)
         if hasattr(self, "database"):
             await self.database.close()
         self._folder.close()

@@ -66,8 +66,10 @@ class PlanError(ConfigError):
 class RequestError(RelayError):
     """The request is wrong."""
 
-    def __init__(self, status: int, code: str, message: str = "") -> None:
+    def __init__(self, status: int, code: str, message: str = "", *, place: Place | None = None) -> None:
+        """`place`: what in the configuration stands against it."""
         self.status = status
+        self.place = place
         super().__init__(message, code=code)
 
 

@@ -44,6 +44,8 @@ def check(
 ) -> int:
     """Validate the configuration, then reach each destination with its harmless test call.
 
+    Needs no database: events and traits that were switched in the UI are kept there, and laid over the files by serve alone.
+
     \b
     relay check conf/relay.toml
     relay check /etc/relay/relay.toml --no-network --strict --print

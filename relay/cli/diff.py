@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from relay.outbox.sqlite.reading import StoredLog
     from relay.pipeline.compiled import Compiled
     from relay.workspace.assemble import Loaded
+    from relay.workspace.stored import Stored
 
 KEY: str = "wk_to_be_made"
 VALUE_CHARS: int = 200
@@ -71,12 +72,15 @@ def diff(
     from relay.control.dry_run import Comparison, differs
     from relay.database.folder import DATABASE
     from relay.outbox.sqlite.reading import stored_log
+    from relay.workspace.store import owned
 
     clock = SystemClock()
-    loaded, after = _read(config)
+    loaded, _ = _read(config)
     folder = data or Path(loaded.settings.store.data_dir)
     with stored_log(folder / DATABASE, clock) as log:
-        before, name = (_read(against)[1], str(against)) if against is not None else _in_use(log, after)
+        stored = owned(log.connection)  # what was switched in the UI holds whatever the files say
+        after = _read(config, stored)[1]
+        before, name = (_read(against, stored)[1], str(against)) if against is not None else _in_use(log, after)
         _check_names(before, after, destinations, source)
         comparison = Comparison(
             before,
@@ -101,14 +105,15 @@ def diff(
     return exits.PROBLEMS if differs(told) else exits.DONE
 
 
-def _read(config: Path) -> "tuple[Loaded, Compiled]":
-    """A configuration, checked and compiled. Raises ConfigError."""
+def _read(config: Path, stored: "Stored | None" = None) -> "tuple[Loaded, Compiled]":
+    """A configuration, checked and compiled, with what the UI owns. Raises ConfigError."""
     from relay.destinations import load_catalog
     from relay.pipeline.compiled import compile_workspace
     from relay.workspace.assemble import load
+    from relay.workspace.stored import NOTHING
 
     catalog = load_catalog()
-    loaded = load(config, catalog, environment=os.environ, default_write_key=KEY)
+    loaded = load(config, catalog, environment=os.environ, default_write_key=KEY, stored=stored or NOTHING)
     return loaded, compile_workspace(loaded.workspace, catalog)
 
 

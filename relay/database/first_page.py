@@ -1,8 +1,8 @@
 """A readable copy of a file whose first page (header and list of tables) is lost.
 
-Every file of relay was made by the same steps, or by VACUUM (backup, restore) from one that was; so the roots of its tables lie on
-one of two known sets of pages. The kind of page found there says which, and the list of tables of a new database of that make is
-put into a copy. The file itself is only read.
+Every file of relay was made by the first steps of the schema, or by VACUUM (backup, restore) from one that was; so the roots of its
+tables lie on one of a few known sets of pages. The kind of page found there says which, and the list of tables of a new database of
+that make is put into a copy (without tables that later steps have added to an older file). The file itself is only read.
 """
 
 import shutil
@@ -52,14 +52,16 @@ def renewed(path: Path, scratch: Path) -> Path | None:
 
 
 def _patterns(scratch: Path) -> Iterator[Pattern]:
-    fresh, vacuumed = scratch / "fresh.db", scratch / "vacuumed.db"
-    with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        migrate.migrate(connection, fresh, migrate.load_steps())
-        connection.execute("VACUUM INTO ?", (str(vacuumed),))
-    for path in (fresh, vacuumed):
-        with closing(sqlite3.connect(path)) as connection:
-            yield _pattern(path, connection)
+    steps = migrate.load_steps()
+    for count in range(len(steps), 0, -1):  # of several that fit alike the first is taken: the one with the most tables
+        fresh, vacuumed = scratch / f"fresh-{count}.db", scratch / f"vacuumed-{count}.db"
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            migrate.migrate(connection, fresh, steps[:count])
+            connection.execute("VACUUM INTO ?", (str(vacuumed),))
+        for path in (fresh, vacuumed):
+            with closing(sqlite3.connect(path)) as connection:
+                yield _pattern(path, connection)
 
 
 def _pattern(path: Path, connection: sqlite3.Connection) -> Pattern:

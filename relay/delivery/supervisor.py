@@ -18,7 +18,9 @@ from relay.observe.observer import Observer
 from relay.outbox.interface import Outbox
 from relay.outbox.ledger import destination_of
 from relay.pipeline.compiled import Compiled, CompiledDestination
+from relay.pipeline.stages.integrations import wants
 from relay.workspace.model import Destination
+from relay.workspace.rules import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,23 @@ class Supervisor:
 
 
 def _same(old: CompiledDestination, new: CompiledDestination) -> bool:
-    return old.destination == new.destination and old.definition is new.definition and old.schemas == new.schemas
+    is_same = old.destination == new.destination and old.definition is new.definition
+    return is_same and _kept_from(old) == _kept_from(new) and _plans(old) == _plans(new)
+
+
+def _plans(destination: CompiledDestination) -> dict[str, Plan]:
+    """By source id: what routes its events."""
+    return {source_id: book.plan for source_id, book in destination.books.items()}
+
+
+def _kept_from(destination: CompiledDestination) -> set[tuple[str, str]]:
+    """Events that the sources' schemas keep from it, by source and name; what they block for all ends before it."""
+    return {
+        (source_id, name)
+        for source_id, schema in destination.schemas.items()
+        for name, setting in schema.events.items()
+        if not wants(setting.integrations, destination.names)
+    }
 
 
 def _without_removed(state: dict[str, object]) -> dict[str, object]:

@@ -141,8 +141,8 @@ def compile_workspace(workspace: Workspace, catalog: Catalog) -> Compiled:
                 sync=compile_selection(destination.sync_exclude),
                 privacy=compile_protection(destination.privacy),
             ),
-            schemas=schemas,
-            books=enforced,
+            schemas={name: schemas[name] for name in destination.source_ids if name in schemas},
+            books={name: enforced[name] for name in destination.source_ids if name in enforced},
         )
     if problems:
         raise ConfigError(problems)

@@ -23,6 +23,7 @@ from relay.workspace.plans import read_plans, slugs_in
 from relay.workspace.privacy import read_matchers, read_privacy
 from relay.workspace.rules import Matcher
 from relay.workspace.source_schema import Known, check_forwarding, read_schema
+from relay.workspace.stored import NOTHING, Stored, lay_over
 from relay.workspace.transformations import read_transformations
 
 __all__ = ["Loaded", "assemble", "digest", "document", "load", "setting_digest"]
@@ -49,31 +50,36 @@ def load(
     overrides: Sequence[str] = (),
     default_write_key: str = "",
     changes: Mapping[str, Any] | None = None,
+    stored: Stored = NOTHING,
 ) -> Loaded:
     """Read, check and assemble. Raises ConfigError with the mistakes of all three, in the order of the files.
 
-    `changes`: a change that is not saved yet, laid over what was read.
+    `changes`: a change that is not saved yet, laid over what was read; `stored`: what the UI owns.
     """
     tree, problems = survey(path, environment=environment, overrides=overrides)
     if changes is not None:
         tree = overlaid(tree, changes, problems)
     settings, mistakes = check_settings(tree)
-    workspace, more, warnings = _assemble(tree, settings, catalog, default_write_key)
+    workspace, more, warnings = _assemble(tree, settings, catalog, default_write_key, stored)
     problems = list(dict.fromkeys([*problems, *mistakes, *more]))
     if problems:
         raise ConfigError(_sorted(tree, problems))
     return Loaded(tree, settings, workspace, tuple(_sorted(tree, warnings)))
 
 
-def assemble(tree: Tree, settings: Settings, catalog: Catalog, *, default_write_key: str = "") -> tuple[Workspace, list[Problem]]:
+def assemble(
+    tree: Tree, settings: Settings, catalog: Catalog, *, default_write_key: str = "", stored: Stored = NOTHING
+) -> tuple[Workspace, list[Problem]]:
     """The workspace (version 0: not stored yet) and warnings. Raises ConfigError with every mistake."""
-    workspace, problems, warnings = _assemble(tree, settings, catalog, default_write_key)
+    workspace, problems, warnings = _assemble(tree, settings, catalog, default_write_key, stored)
     if problems:
         raise ConfigError(_sorted(tree, problems))
     return workspace, _sorted(tree, warnings)
 
 
-def _assemble(tree: Tree, settings: Settings, catalog: Catalog, default_write_key: str) -> tuple[Workspace, list[Problem], list[Problem]]:
+def _assemble(
+    tree: Tree, settings: Settings, catalog: Catalog, default_write_key: str, stored: Stored
+) -> tuple[Workspace, list[Problem], list[Problem]]:
     problems, warnings = unknown_tables(tree), list(tree.warnings)
     plans, matchers = read_plans(tree, problems, warnings), read_matchers(tree, problems)
     tables = _tables(tree, "source", problems)
@@ -95,7 +101,10 @@ def _assemble(tree: Tree, settings: Settings, catalog: Catalog, default_write_ke
     _check_unique(tree, destinations, "destination", problems)
     rules = read_alert_rules(tree, sources, destinations, problems)
     _warn(tree, settings, sources, destinations, warnings)
-    return Workspace(0, tuple(sources), tuple(destinations), rules, plans, matchers), problems, warnings
+    slugs = [one.slug for one in destinations]
+    laid = [lay_over(one, f"source[{index}]", stored, slugs, tree, warnings) for index, one in enumerate(sources)]
+    colors = {one.source_id: stored.colors[one.slug] for one in sources if one.slug in stored.colors}
+    return Workspace(0, tuple(laid), tuple(destinations), rules, plans, matchers, colors), problems, warnings
 
 
 def _tables(tree: Tree, name: str, problems: list[Problem]) -> list[tuple[int, Mapping[str, Any]]]:

@@ -11,7 +11,7 @@ from relay.base import jsonio
 from relay.base.secret import MASK, Secret
 from relay.workspace.model import Destination, Workspace
 
-_OUTSIDE = {"place"}
+_OUTSIDE = {"place", "schema_places"}
 
 
 def document(workspace: Workspace) -> dict[str, Any]:
@@ -22,6 +22,7 @@ def document(workspace: Workspace) -> dict[str, Any]:
         "alert_rules": [plain(rule) for rule in workspace.alert_rules],
         "plans": [plain(plan) for plan in workspace.plans],
         "matchers": [plain(matcher) for matcher in workspace.matchers],
+        "colors": plain(workspace.colors),
     }
 
 

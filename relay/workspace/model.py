@@ -26,6 +26,8 @@ class Source:
     transformations: tuple[Transformation, ...] = ()
     privacy: PrivacyRules = field(default_factory=PrivacyRules)
     place: Place | None = field(default=None, compare=False)
+    schema_places: Mapping[tuple[str, str], Place] = field(default_factory=dict, compare=False)
+    """Where a file says something about (`events`, name) or (`traits`, name); what is not listed is of the UI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,5 +126,7 @@ class Workspace:
     plans: tuple[Plan, ...] = ()
     matchers: tuple[Matcher, ...] = ()
     """The custom ones."""
+    colors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What a person decided about fields: source id to path to `red`, `yellow` or `green`."""
     created_s: float = 0.0
     created_by: str = ""

@@ -9,12 +9,14 @@ from relay.base import jsonio
 from relay.database.database import Database
 from relay.workspace.digest import digest, document
 from relay.workspace.model import Workspace
+from relay.workspace.stored import NOTHING, Stored
 
-_LATEST = "SELECT version, digest, created_s, created_by, document FROM workspace ORDER BY version DESC LIMIT 1"  # by the primary key
+_LATEST = "SELECT version, digest, created_s, created_by, document, stored FROM workspace ORDER BY version DESC LIMIT 1"  # by the primary key
 _VERSIONS = "SELECT version, created_s, created_by FROM workspace ORDER BY version DESC LIMIT ?"  # by the primary key
 _DOCUMENT = "SELECT document FROM workspace WHERE version = ?"
 _BEFORE = "SELECT version, created_s, created_by FROM workspace WHERE version > 1 AND created_s BETWEEN ? AND ? ORDER BY version DESC LIMIT 1"
-_SAVE = "INSERT INTO workspace (version, created_s, created_by, digest, document) VALUES (?, ?, ?, ?, ?)"
+_SAVE = "INSERT INTO workspace (version, created_s, created_by, digest, document, stored) VALUES (?, ?, ?, ?, ?, ?)"
+_STORED = "UPDATE workspace SET stored = ? WHERE version = ?"
 _AUDIT = "INSERT INTO audit (at_s, operator, action, subject, detail) VALUES (?, ?, 'workspace.saved', ?, ?)"
 
 
@@ -29,17 +31,22 @@ class WorkspaceStore:
         row = await self._database.read(lambda connection: connection.execute(_LATEST).fetchone())
         return (row[0], row[1]) if row else None
 
-    async def save(self, workspace: Workspace, by: str, at_s: float) -> Workspace:
-        """`workspace` with its number; content equal to the newest version's makes no new one."""
-        content, mark = document(workspace), digest(workspace)
+    async def stored(self) -> Stored:
+        """What the UI owns of the newest version."""
+        return await self._database.read(owned)
+
+    async def save(self, workspace: Workspace, by: str, at_s: float, stored: Stored) -> Workspace:
+        """`workspace` with its number, and what of it is the UI's; content equal to the newest version's makes no new one."""
+        content, mark, text = document(workspace), digest(workspace), stored.text()
 
         def job(connection: sqlite3.Connection) -> Workspace:
             row = connection.execute(_LATEST).fetchone()
             if row and row[1] == mark:
+                connection.execute(_STORED, (text, row[0]))
                 return replace(workspace, version=row[0], created_s=row[2], created_by=row[3])
             version = row[0] + 1 if row else 1
             detail = jsonio.dumps(changes(jsonio.loads(row[4]) if row else {}, content)).decode()
-            connection.execute(_SAVE, (version, at_s, by, mark, jsonio.dumps(content).decode()))
+            connection.execute(_SAVE, (version, at_s, by, mark, jsonio.dumps(content).decode(), text))
             connection.execute(_AUDIT, (at_s, by, f"workspace {version}", detail))
             return replace(workspace, version=version, created_s=at_s, created_by=by)
 
@@ -70,6 +77,12 @@ class WorkspaceStore:
         return jsonio.loads(row[0]) if row else None
 
 
+def owned(connection: sqlite3.Connection) -> Stored:
+    """What the UI owns of the newest version."""
+    row = connection.execute(_LATEST).fetchone()
+    return Stored.of(row[5]) if row else NOTHING
+
+
 def newest(connection: sqlite3.Connection) -> tuple[int, dict[str, Any]] | None:
     """Number and document (secrets masked) of the newest version, for a command that reads the database; None when there is none."""
     row = connection.execute(_LATEST).fetchone()
@@ -89,4 +102,5 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, li
 def _by_name(content: Mapping[str, Any]) -> dict[str, Any]:
     nouns = {"source": content.get("sources", []), "destination": content.get("destinations", [])}
     named = {f"{noun} {item['slug']}": item for noun, items in nouns.items() for item in items}
+    named |= {f"fields of {source_id}": paths for source_id, paths in content.get("colors", {}).items()}
     return named | {f"alert rule {item['name']}": item for item in content.get("alert_rules", [])}

@@ -40,6 +40,7 @@ from relay.web.health import Health, Heartbeat
 from relay.web.server import Listener, Proxies
 from relay.workspace.model import Destination, Source, Workspace
 from relay.workspace.store import WorkspaceStore
+from relay.workspace.stored import NOTHING, Stored
 from tests.support.inline_sqlite import InlineThread
 
 CLI = "cli-token-of-this-start"
@@ -91,7 +92,7 @@ class Console:
     problem: str = ""
     failing: set[str] = field(default_factory=set)
 
-    def read(self) -> tuple[Workspace, list[Problem]]:
+    def read(self, stored: Stored) -> tuple[Workspace, list[Problem]]:
         if self.problem:
             raise ConfigError([Problem(self.problem, Place("relay.toml", 7), "mend it")])
         return self.candidate, [Problem("a warning")]
@@ -146,7 +147,14 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
     replays = Replays(outbox=outbox, current=current, supervisor=actors, access=tokens, clock=clock, archives=archives)
     made = Console(outbox, current, tokens, database, aiohttp.ClientSession(), "", actors)
     publisher = Publisher(
-        read=made.read, compile=compiled_of, store=WorkspaceStore(database), current=current, supervisor=actors, clock=clock, observer=observer
+        read=made.read,
+        compile=compiled_of,
+        store=WorkspaceStore(database),
+        stored=NOTHING,
+        current=current,
+        supervisor=actors,
+        clock=clock,
+        observer=observer,
     )
     gate = Gate(
         cli_token=Secret(CLI), ui_token=Secret(UI), metrics_token=Secret(""), tokens=tokens, hosts=("relay.example",), listen="127.0.0.1", clock=clock,

@@ -18,6 +18,7 @@ from relay.workspace.assemble import assemble, digest, document, load, setting_d
 from relay.workspace.model import RetryLimits, Subscription, Workspace
 from relay.workspace.options import snake_case
 from relay.workspace.store import WorkspaceStore, changes
+from relay.workspace.stored import NOTHING
 
 
 def check(settings: Any) -> list[Problem]:
@@ -317,13 +318,13 @@ async def test_versions_are_numbered_stored_with_an_audit_row_and_made_for_chang
         store = WorkspaceStore(database)
         assert await store.latest() is None
         first, _ = built(tmp_path, SOURCE + DESTINATION)
-        saved = await store.save(first, "file", 10.0)
+        saved = await store.save(first, "file", 10.0, NOTHING)
         assert (saved.version, saved.created_s, saved.created_by) == (1, 10.0, "file")
         assert await store.latest() == (1, digest(first))
-        again = await store.save(first, "someone", 20.0)
+        again = await store.save(first, "someone", 20.0, NOTHING)
         assert again == saved
         second, _ = built(tmp_path, SOURCE + DESTINATION + "concurrency = 1\n")
-        assert (await store.save(second, "ann", 30.0)).version == 2
+        assert (await store.save(second, "ann", 30.0, NOTHING)).version == 2
         assert await store.document(1) == document(first)
         assert await store.document(3) is None
         rows = await database.read(lambda connection: connection.execute("SELECT at_s, operator, subject, detail FROM audit ORDER BY id").fetchall())

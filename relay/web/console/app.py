@@ -136,7 +136,8 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     except RequestError as error:
         log.debug("request.refused", status=error.status, code=error.code, path=request.path)
-        return _refusal(error.status, error.code, error.message)
+        place: dict[str, Any] = {"file": error.place.file, "line": error.place.line} if error.place else {}
+        return _refusal(error.status, error.code, error.message, **place)
     except ConfigError as error:
         return _refusal(400, error.code, error.message, problems=[problem_row(one) for one in error.problems])
     except Overloaded as error:
