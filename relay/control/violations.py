@@ -4,7 +4,6 @@ A crash loses at most ten seconds of these groups; how many events violated is c
 """
 
 import asyncio
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from relay.base.clock import Clock
 from relay.base.masking import mask
 from relay.control.violation_store import KEEP_H, Count, Key, ViolationStore
 from relay.errors import StoreError
+from relay.kit.edits import split_path
 from relay.kit.violations import field_group
 from relay.outbox.interface import Outbox
 from relay.pipeline.compiled import Current
@@ -31,7 +31,6 @@ ITEMS_SHOWN: Final = 5
 TEXT_MAX: Final = 500
 """Characters of a name or a field that are kept."""
 HOUR_S: Final = 3_600
-_DOT = re.compile(r"(?<!\\)\.")
 
 Group = dict[str, Any]
 
@@ -107,7 +106,7 @@ class Violations:
         values = {seq: mask(event.payload, self._mask_names) for seq, event in stored.items()}
         for group in groups:
             group["samples"] = [
-                {"event_id": f"e{seq}", "received_ms": at_ms, "value": _value(values.get(seq), _split(group["field"]))}
+                {"event_id": f"e{seq}", "received_ms": at_ms, "value": _value(values.get(seq), split_path(group["field"]))}
                 for seq, at_ms in group["samples"]
             ]
         return groups
@@ -200,7 +199,3 @@ def _value(payload: Any, keys: Sequence[str]) -> Any:
     if keys[0] == "$" and isinstance(payload, list):
         return [_value(item, keys[1:]) for item in payload[:ITEMS_SHOWN]]
     return _value(payload.get(keys[0]), keys[1:]) if isinstance(payload, Mapping) else None
-
-
-def _split(path: str) -> list[str]:
-    return [part.replace("\\.", ".").replace("\\\\", "\\") for part in _DOT.split(path)]

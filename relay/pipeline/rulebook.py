@@ -29,6 +29,12 @@ class Names:
     patterns: tuple[Callable[[Any], bool], ...] = ()
     is_open: bool = False
     """Every name is planned."""
+    free: frozenset[str] = frozenset()
+    """Known names whose value may have anything."""
+
+    def cover(self, value: Any) -> bool:
+        """Whether nothing in `value` is unplanned, as far as one look at its names can tell."""
+        return not isinstance(value, dict | list) or (isinstance(value, dict) and value.keys() <= self.free)
 
     def unplanned(self, value: Any, at: Keys) -> Iterator[Keys]:
         """The paths below `value` that are not planned."""
@@ -131,7 +137,8 @@ def _names(schemas: Iterable[Any], root: Schema, depth: int) -> Names:
             inner.setdefault(name, [])
     known = {name: _inner_names(ones, root, depth + 1) for name, ones in inner.items()}
     patterns = tuple(name_matcher(pattern).is_valid for part in parts for pattern in part.get("patternProperties", ()))
-    return Names(known, patterns, any(part.get("additionalProperties", False) is not False for part in parts))
+    is_open = any(part.get("additionalProperties", False) is not False for part in parts)
+    return Names(known, patterns, is_open, frozenset(name for name, inner_names in known.items() if inner_names is None))
 
 
 def _inner_names(schemas: list[Any], root: Schema, depth: int) -> Names | None:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
+from relay.access.operator import Operator, Role
 from relay.app import Seams
+from relay.errors import ConfigError
 from relay.outbox.interface import ROUTER
 from tests.crash.books import copy_store
 from tests.support.app import FastClock, Running, running, source, table, webhook
@@ -193,6 +196,26 @@ async def test_the_browser_is_told_what_device_mode_may_send(tmp_path: Path) -> 
         strict = {"track": {"allowUnplannedEvents": False}, "events": {"Upgraded": {"enabled": False}}}
         await relay.reload(plan(tmp_path) + planned(**strict) + keep)
         assert (await settings_of(relay))["plan"]["track"] == {"__default": off, "Upgraded": off, "Kept Here": on}
+
+
+async def test_a_changed_plan_is_in_use_after_a_reload_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        config = plan(tmp_path) + planned(track={"allowEventOnViolations": False}) + webhook("all", receiver)
+        async with running(config, tmp_path) as relay:
+            version = relay.app.current.compiled.version
+            await relay.track("u1", "Upgraded")
+            (tmp_path / "shop.json").write_text('{"rules": [\n{"type": "TRACK", "key": "Upgraded", "jsonSchema": {"type": "strin"}}]}')
+            with pytest.raises(ConfigError) as refused:
+                await relay.app.publisher.reload(Operator("t", "tester", Role.ADMIN))
+            (problem,) = refused.value.problems
+            assert (problem.place.line, Path(problem.place.file).name) == (2, "shop.json")
+            await relay.track("u1", "Upgraded")
+            plan(tmp_path, [])
+            await relay.reload(config)
+            assert relay.app.current.compiled.version == version + 1
+            arrived = await relay.track("u1", "Upgraded")
+            await relay.settled("all")
+            assert [one["messageId"] for one in of(receiver, "all")] == [arrived]
 
 
 async def test_a_kill_makes_no_derived_event_twice(tmp_path: Path) -> None:

@@ -101,8 +101,7 @@ def compile_inspection(source: Source, book: RuleBook | None, forwarding: Forwar
         control = controls.get(kind, lenient)
         rule = book.find(event) if book is not None else None
         is_unplanned = is_track and rule is None and book is not None
-        is_plain = not control.blocked and (book is None or control.settings.allow_unplanned_properties)
-        if is_plain and (rule is None or rule.is_valid(payload)):
+        if _keeps_all(control, rule, payload, has_plan=book is not None) and (rule is None or rule.is_valid(payload)):
             if is_unplanned and not control.settings.allow_unplanned_events:
                 return Inspected(event, UNPLANNED, forwarding.blocked(event), (), True)
             if common is None or common.is_valid(payload):
@@ -118,6 +117,15 @@ def compile_inspection(source: Source, book: RuleBook | None, forwarding: Forwar
             return Inspected(event, FAILED)
 
     return inspect
+
+
+def _keeps_all(control: _Control, rule: Rule | None, payload: Mapping[str, Any], *, has_plan: bool) -> bool:
+    """Whether no name has to go, as far as one look tells."""
+    if control.blocked and not control.blocked.isdisjoint(_names_in(payload, control.section)):
+        return False
+    if not has_plan or control.settings.allow_unplanned_properties:
+        return True
+    return (rule.names if rule is not None else NOTHING).cover(payload.get(control.section))
 
 
 def _standard(found: _Findings, control: _Control, rule: Rule | None, *, is_track: bool, has_plan: bool) -> Drop | None:
