@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
@@ -132,6 +133,10 @@ def normal(key: str) -> str:
     return "".join(filter(str.isalnum, plain.lower()))
 
 
+_normal_known: Final = lru_cache(maxsize=4_096)(normal)
+"""For the keys of matchers alone, which are read again with each source; those of events could be of any length and number."""
+
+
 class KeyMemory(dict[str, int]):
     """What keys mean, found once for each; bounded: it is emptied when full, and keys of odd length are found anew each time."""
 
@@ -152,7 +157,7 @@ def rank_keys(ranked: Ranked, *, in_thing: bool = False) -> KeyMemory:
     exact: dict[str, int] = {}
     alike: dict[str, int] = {}
     for matcher, rank in ranked:
-        for key in map(normal, matcher.keys):
+        for key in map(_normal_known, matcher.keys):
             if in_thing and not matcher.of_things and key in _OF_THINGS:
                 continue
             exact[key] = max(rank, exact.get(key, 0))

@@ -212,6 +212,23 @@ def test_a_rule_that_fails_refuses_the_message_and_keeps_nothing_of_it() -> None
     assert (record.code, record.name, record.body) == ("INTERNAL", "Bad", b"")
 
 
+def test_a_source_may_encrypt_what_it_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = {"type": "identify", "userId": "u", "messageId": "m", "traits": {"email": "ada@example.com", "plan": "pro"}}
+    source = compiled(encrypt=["email"], public_key=PUBLIC)
+    (event,), _ = take([copy.deepcopy(message)], source)
+    assert b"ada@example" not in event.body
+    assert decrypt(event.payload["traits"]["email"], PRIVATE) == "ada@example.com"
+
+    def refuse(*_: object) -> bytes:
+        raise ValueError("ada@example.com")
+
+    monkeypatch.setattr("base64.b64encode", refuse)
+    messages = [message]
+    events, refusals = take(messages, source)
+    assert (events, refusals) == ([], [Refusal(0, "FAILED_DATA_ENCRYPTION", "m")])
+    assert records_of(refusals, messages, source, 0)[0].body == b""
+
+
 def test_nesting_without_end_is_refused_as_such() -> None:
     deep: Any = {"password": "CANARY"}
     for _ in range(3_000):
