@@ -81,7 +81,7 @@ def with_field(rule: Mapping[str, Any], event: EventShape, path: tuple[str, ...]
     above = schema_at(rule["jsonSchema"], path[:-1]) or {}
     was_missing = _share(shape, parent) < 1 and path[-1] in above.get("required", ())
     own = schema_at(rule["jsonSchema"], path)
-    made = _widened(own, kinds, keep_limits=was_missing) if own else _schema(shape, path[-1], may_require=False)
+    made = _widened(own, kinds, keep_limits=was_missing) if own is not None else _schema(shape, path[-1], may_require=False)
     schema = _placed(rule["jsonSchema"], path, made)
     return dict(rule) | {"jsonSchema": _without_need(schema, path) if was_missing else schema}
 

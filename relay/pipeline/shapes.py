@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from relay.base.event import Event
 from relay.kit.formats import FORMATS
+from relay.kit.json_schema import compile_schema
 
 EVENTS_MAX: Final = 4_000
 EVENT_FIELDS_MAX: Final = 300
@@ -24,6 +25,8 @@ ITEMS_MAX: Final = 50
 """Of a longer array only the first are looked at."""
 DEPTH_MAX: Final = 6
 INFERRED_FORMATS: Final = ("date-time", "email", "uuid", "uri")
+_VALID: Final = {name: compile_schema({"format": name}).is_valid for name in INFERRED_FORMATS}
+"""What a rule with the format would say; `uuid` is none of draft 7, so that it takes everything."""
 
 _INNER: Final = {"track": "properties", "page": "properties", "screen": "properties", "identify": "traits", "group": "traits"}
 """Type of call to the part of its message that a rule speaks about; alias has none."""
@@ -153,7 +156,7 @@ class Traffic:
 
 def _text(shape: Shape, value: str) -> None:
     if shape.formats:
-        shape.formats = tuple(name for name in shape.formats if len(value) <= FORMAT_CHARS and FORMATS[name][0](value))
+        shape.formats = tuple(name for name in shape.formats if len(value) <= FORMAT_CHARS and FORMATS[name][0](value) and _VALID[name](value))
     if shape.values is not None:
         if len(value) > VALUE_CHARS or (value not in shape.values and len(shape.values) >= VALUES_MAX):
             shape.values = None

@@ -76,6 +76,16 @@ def test_traffic_of_a_known_shape_gives_its_rule() -> None:
     assert sorted(schema["properties"]["properties"]["required"]) == sorted(set(fields) - {"note"})
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["2026-01-31 10:00:00+00:00", "20260131T100000Z", "2026-W05-6T10:00:00Z", "2026-01-31T10:00:00Z", "A.b@x.io", "a@localhost", "mailto:x", "urn:a",
+     "http://[::1]/", "http://a b", "urn:uuid:3f0c9a52-7b1e-4f5d-9c1d-000000000000", "3f0c9a52-7b1e-4f5d-9c1d-000000000000"],
+)  # fmt: skip
+def test_a_format_is_told_only_when_the_rule_takes_it(text: str) -> None:
+    events = [event(a=text) for _ in range(20)]
+    assert compile_schema(rule_of(shape_of(*events))["jsonSchema"]).is_valid(events[0].payload)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_plan_takes_the_events_that_it_came_from(seed: int) -> None:
     events = shop(seed=seed)
