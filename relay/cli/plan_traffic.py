@@ -103,7 +103,7 @@ async def _from_archive(slug: str, since: float, plan_slug: str | None, archive:
                 progress.show(done, max(total, done))
     finally:
         await opened.close()
-    return answer(traffic, before, tuple(loaded.settings.ui.mask)) | {"sampled": False, "plan": wanted}
+    return answer(traffic, before, tuple(loaded.settings.ui.mask), loaded.workspace.matchers) | {"sampled": False, "plan": wanted}
 
 
 @click.command()

@@ -4,7 +4,7 @@ Of a long time only so many events are read, in pieces spread evenly over it; th
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 from relay.base.clock import Clock
 from relay.base.event import DELETED, Event
 from relay.errors import RequestError
+from relay.kit.matchers import Matcher, with_standard
 from relay.outbox.interface import Outbox
 from relay.pipeline.compiled import CompiledSource, Current
 from relay.pipeline.decision import Drop
@@ -114,14 +115,15 @@ class Infer:
             raise RequestError(404, "not_found", f'There is no source "{slug}".')
         plan = plan_named(workspace.plans, plan_slug or source.plan) if plan_slug or source.plan else None
         reading = await self._reader.read(frozenset((source.source_id,)), since_s)
-        return answer(reading.traffic, content_of(plan) if plan else {"rules": []}, self._mask_names) | {
+        before = content_of(plan) if plan else {"rules": []}
+        return answer(reading.traffic, before, self._mask_names, workspace.matchers) | {
             "sampled": reading.sampled,
             "plan": plan.slug if plan else "",
         }
 
 
-def answer(traffic: Traffic, before: Mapping[str, Any], mask_names: tuple[str, ...]) -> Told:
-    """What was seen, as a plan that grows out of `before`. Events whose names hold ids or dates are left out, and named."""
+def answer(traffic: Traffic, before: Mapping[str, Any], mask_names: tuple[str, ...], matchers: Sequence[Matcher] = ()) -> Told:
+    """What was seen, as a plan that grows out of `before`; `matchers`: the workspace's own. Events whose names hold ids or dates are left out, and named."""
     dynamic = [event.name for event in traffic.events.values() if event.type == "track" and is_dynamic(event.name)]
     content = extended(before, (event for event in traffic.events.values() if event.name not in dynamic))
     return {
@@ -129,7 +131,7 @@ def answer(traffic: Traffic, before: Mapping[str, Any], mask_names: tuple[str, .
         "diff": diff_plans(before, content),
         "events_read": traffic.read,
         "truncated": traffic.truncated,
-        "seen": facts(traffic, mask_names),
+        "seen": facts(traffic, mask_names, with_standard(matchers)),
         "left_out": sorted(dynamic)[:LEFT_OUT_SHOWN],
     }
 

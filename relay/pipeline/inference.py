@@ -1,11 +1,12 @@
 """From what events look like to the rules of a plan, and how a rule is widened to allow what was seen. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 from relay.base.masking import mask
 from relay.base.secret import MASK
+from relay.kit.matchers import STANDARD, THINGS, Matcher, classifier, classify
 from relay.pipeline.shapes import EventShape, Shape, Traffic
 from relay.workspace.plan_files import DRAFT, Content, identity, path_text, replaced, rules_of, schema_at, types_of
 from relay.workspace.templates import known_rules, numeric_names
@@ -25,18 +26,24 @@ _RULE_TYPE: Final = {"track": "TRACK", "page": "PAGE", "screen": "SCREEN", "iden
 CALLS: Final = {rule: call for call, rule in _RULE_TYPE.items()}
 """Type of rule to type of call."""
 _LIMITS: Final = frozenset(("pattern", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"))
-_NAMES: Final = """
-    socialsecuritynumber ssn password visa veteran disability creditcard cardnumber passport token race birthdate birthday phone phonenumber mobile
-    address gender ethnicity citizenship name firstname lastname fullname username street city zipcode zip postalcode email mail certificate license
-    identification serial ip photo avatar salary religion mac sex sexualorientation medication allergy condition diagnosis procedure userid
-    """
-_PERSONAL: Final = frozenset(_NAMES.split())
-"""Keys (letters and digits, lower case) whose values are of a person: those of the standard matchers, and near spellings."""
+Hides = Callable[[tuple[str, ...], Any], bool]
+"""Path and value to whether the value is of a person, or a secret."""
 
 
-def is_personal(name: str) -> bool:
-    """Whether a key says that its values are of a person."""
-    return "".join(filter(str.isalnum, name.lower())) in _PERSONAL
+def compile_hiding(matchers: Sequence[Matcher]) -> Hides:
+    """By the matchers that have a colour."""
+    colored = [matcher for matcher in matchers if matcher.color]
+    judges = classifier(colored), classifier(colored, in_thing=True)
+
+    def hides(path: tuple[str, ...], value: Any) -> bool:
+        in_thing = False
+        for depth, name in enumerate(path[1:], 2):
+            if judges[in_thing]("" if name == "$" else name, value if depth == len(path) else None) is not None:
+                return True
+            in_thing = in_thing or name in THINGS
+        return False
+
+    return hides
 
 
 def rule_of(event: EventShape) -> Content:
@@ -74,7 +81,7 @@ def with_field(rule: Mapping[str, Any], event: EventShape, path: tuple[str, ...]
         return dict(rule) | {"jsonSchema": _without_need(rule["jsonSchema"], path)}
     shape, parent = found
     kinds: Content = {"type": sorted(shape.types)}
-    if shape.values and set(shape.types) <= {"string", "null"}:
+    if shape.values and set(shape.types) <= {"string", "null"} and not _is_personal(path[-1], shape.values):
         kinds["enum"] = sorted(shape.values)
     if form := _format(shape):
         kinds["format"] = form
@@ -86,8 +93,9 @@ def with_field(rule: Mapping[str, Any], event: EventShape, path: tuple[str, ...]
     return dict(rule) | {"jsonSchema": _without_need(schema, path) if was_missing else schema}
 
 
-def facts(traffic: Traffic, mask_names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """What was seen, for people; values of a person and of secrets are masked."""
+def facts(traffic: Traffic, mask_names: tuple[str, ...], matchers: Sequence[Matcher] = STANDARD) -> list[dict[str, Any]]:
+    """What was seen, for people; values of a person (by `matchers`) and of secrets (by `mask_names`) are masked."""
+    hides = compile_hiding(matchers)
     return [
         {
             "type": _RULE_TYPE[event.type],
@@ -95,14 +103,14 @@ def facts(traffic: Traffic, mask_names: tuple[str, ...]) -> list[dict[str, Any]]
             "count": event.n,
             "first_s": event.first_ms / 1000,
             "last_s": event.last_ms / 1000,
-            "properties": [_fact(path, shape, parent, mask_names) for path, shape, parent in event.each_field()],
+            "properties": [_fact(path, shape, parent, mask_names, hides) for path, shape, parent in event.each_field()],
         }
         for event in sorted(traffic.events.values(), key=lambda one: -one.n)
     ]
 
 
-def _fact(path: tuple[str, ...], shape: Shape, parent: Shape, mask_names: tuple[str, ...]) -> dict[str, Any]:
-    hidden = any(is_personal(name) for name in path[1:])
+def _fact(path: tuple[str, ...], shape: Shape, parent: Shape, mask_names: tuple[str, ...], hides: Hides) -> dict[str, Any]:
+    hidden = any(hides(path, example) for example in shape.examples)
     return {
         "path": path_text(path),
         "count": shape.n,
@@ -156,9 +164,14 @@ def _values(shape: Shape, name: str) -> list[str]:
     texts, values = shape.types.get("string", 0), shape.values
     if values is None or not 2 <= len(values) <= ENUM_MAX or texts < max(ENUM_MIN, ENUM_EACH * len(values)):
         return []
-    if min(values.values()) < 2 or all(value.isdigit() for value in values) or is_personal(name):
+    if min(values.values()) < 2 or all(value.isdigit() for value in values) or _is_personal(name, values):
         return []
     return sorted(values)
+
+
+def _is_personal(name: str, values: Iterable[str]) -> bool:
+    """Whether texts are of a person: those are never written into a plan."""
+    return any(classify(name, value) is not None for value in values)
 
 
 def _is_map(shape: Shape) -> bool:

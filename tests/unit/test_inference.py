@@ -11,6 +11,7 @@ from relay.base.event import Event
 from relay.base.secret import MASK
 from relay.control.infer import answer
 from relay.kit.json_schema import compile_schema
+from relay.kit.matchers import Matcher, with_standard
 from relay.pipeline.inference import extended, facts, rule_of, with_field
 from relay.pipeline.shapes import EVENT_FIELDS_MAX, EVENTS_MAX, EventShape, Traffic
 from relay.workspace.plan_files import canonical, diff_plans, differs, schema_at
@@ -120,6 +121,7 @@ def test_traits_are_never_required() -> None:
         ("numbers", ["1", "2"] * 50),
         ("long", ["a" * 41, "b" * 41] * 50),
         ("city", ["Berlin", "Paris"] * 50),
+        ("to", ["ann@example.com", "bob@example.com"] * 50),
     ],
 )
 def test_a_list_of_values_needs_good_evidence(name: str, values: list[str]) -> None:
@@ -208,12 +210,18 @@ def test_items_of_a_list_are_planned_as_items() -> None:
 
 def test_examples_of_a_person_or_a_secret_are_masked() -> None:
     traffic = Traffic()
-    traffic.add(event(email="ann@example.com", first_name="Ann", apiToken="s3cret", color="red", amount=3, address={"street": "Long Road"}))
-    told = facts(traffic, ("token",))
+    traffic.add(
+        event(
+            email="ann@example.com", first_name="Ann", apiToken="s3cret", color="red", amount=3, address={"street": "Long Road"}, note="ann@example.com",
+            product={"name": "Shoe"}, people=["ann@example.com"], badge="B-1",
+        )
+    )  # fmt: skip
+    told = facts(traffic, ("token",), with_standard([Matcher("badge", "red", ("badge",))]))
     shown = {one["path"].removeprefix("properties."): one["examples"] for one in told[0]["properties"]}
     assert shown["color"] == ["red"]
     assert shown["amount"] == [3]
-    for name in ("email", "first_name", "apiToken", "address.street"):
+    assert shown["product.name"] == ["Shoe"]
+    for name in ("email", "first_name", "apiToken", "address.street", "note", "people.$", "badge"):
         assert shown[name] == [MASK], name
     assert (told[0]["count"], told[0]["first_s"], told[0]["last_s"]) == (1, 1.0, 1.0)
 
