@@ -47,6 +47,7 @@ from relay.control.measure import Measure
 from relay.control.operate import Operations
 from relay.control.plans import Plans
 from relay.control.preview import Preview
+from relay.control.privacy_view import PrivacyView
 from relay.control.publish import Publisher
 from relay.control.pulse import Pulse
 from relay.control.replay import Replays
@@ -89,6 +90,7 @@ from relay.web.console.dry_run import DryRunRoutes
 from relay.web.console.live import LiveRoutes
 from relay.web.console.plans import PlanRoutes
 from relay.web.console.preview import PreviewRoutes
+from relay.web.console.privacy import PrivacyRoutes
 from relay.web.console.schema import SchemaRoutes
 from relay.web.console.session import SessionRoutes
 from relay.web.console.settings import SettingsRoutes
@@ -401,6 +403,9 @@ class App:
         self.source_schema = SourceSchema(
             fieldbook=self.fieldbook, colors=self.colors, current=self.current, publisher=self.publisher, access=tokens, clock=clock
         )
+        self.privacy_view = PrivacyView(
+            fieldbook=self.fieldbook, colors=self.colors, current=self.current, publisher=self.publisher, access=tokens, clock=clock
+        )
 
     def _build_gate(self, tokens: TokenStore) -> None:
         """Who may come in."""
@@ -471,6 +476,7 @@ class App:
                 PreviewRoutes(Preview(outbox=self.outbox, current=self.current, mask_names=tuple(ui.mask))),
                 self._plan_routes(tokens),
                 SchemaRoutes(self.source_schema),
+                PrivacyRoutes(self.privacy_view),
                 self.live,
             ),
         )

@@ -1,12 +1,16 @@
 """What colour a field has: what the matchers of the workspace in use say of its keys and values, and what a person decided."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from relay.control.seen import RANK, Color, SeenField, keys_of
+from relay.control.seen import RANK, Color, SeenField
+from relay.kit.edits import split_path
+from relay.kit.matchers import THINGS, Matcher, classifier, with_standard
 from relay.pipeline.compiled import Compiled, Current
 
 KNOWN_MAX: Final = 200_000
 NONE: Final[Color] = ("", "")
+Judge = Callable[[str, Any], Matcher | None]
 
 
 class Colors:
@@ -15,23 +19,18 @@ class Colors:
     def __init__(self, current: Current) -> None:
         self._current = current
         self._compiled: Compiled | None = None
-        self._by_key: dict[str, Color] = {}
-        self._by_path: dict[tuple[str, str], Color] = {}
+        self._judges: tuple[Judge, Judge] = (_nothing, _nothing)
+        """Of keys and values; the second one in an object that is a thing."""
+        self._known: dict[tuple[str, str], tuple[Color, bool]] = {}
 
     def of_path(self, source_id: str, path: str) -> Color:
         """The worst of what its keys say, and of what was decided about it or what it lies in; green decides nothing here."""
-        self._refresh()
-        found = self._by_path.get((source_id, path))
-        if found is None:
-            if len(self._by_path) >= KNOWN_MAX:
-                self._by_path.clear()
-            found = self._by_path[source_id, path] = self._judge(source_id, path)
-        return found
+        return self._look_up(source_id, path)[0]
 
     def of_value(self, source_id: str, path: str, value: Any) -> Color:
         """What the value itself gives away."""
-        self._refresh()
-        return NONE
+        in_thing = self._look_up(source_id, path)[1]
+        return _color(self._judges[in_thing](split_path(path)[-1], value))
 
     def decided(self, source_id: str, path: str) -> str:
         """What a person decided about just this field; empty: nothing."""
@@ -40,33 +39,41 @@ class Colors:
     def shown(self, source_id: str, path: str, known: SeenField) -> tuple[str, str, bool]:
         """Colour and matcher as people are told, and whether its values are hidden: once it was red or yellow, green does not show them."""
         found = worst((known.color, known.matcher), self.of_path(source_id, path))
-        decided = self.decided(source_id, path)
-        return decided or found[0], found[1], bool(RANK[found[0]])
+        return self.decided(source_id, path) or found[0], found[1], bool(RANK[found[0]])
 
-    def _refresh(self) -> None:
-        if self._compiled is not self._current.compiled:
-            self._compiled = self._current.compiled
-            self._by_key, self._by_path = {}, {}
+    def _look_up(self, source_id: str, path: str) -> tuple[Color, bool]:
+        compiled = self._current.compiled
+        if self._compiled is not compiled:
+            colored = [matcher for matcher in with_standard(compiled.workspace.matchers) if matcher.color]
+            self._compiled, self._known = compiled, {}
+            self._judges = classifier(colored), classifier(colored, in_thing=True)
+        found = self._known.get((source_id, path))
+        if found is None:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            found = self._known[source_id, path] = self._judge(source_id, path)
+        return found
 
-    def _judge(self, source_id: str, path: str) -> Color:
-        keys, decisions = keys_of(path), self._current.compiled.workspace.colors.get(source_id, {})
-        found = NONE
-        for key in keys[1:]:
-            found = worst(found, self._of_key(key))
-        for at, color in decisions.items():
+    def _judge(self, source_id: str, path: str) -> tuple[Color, bool]:
+        """The colour, and whether the field lies in a thing."""
+        found, in_thing, lies_in_thing = NONE, False, False
+        for key in split_path(path)[1:]:
+            found = worst(found, _color(self._judges[in_thing](key, None)))
+            lies_in_thing, in_thing = in_thing, in_thing or key in THINGS
+        for at, color in self._current.compiled.workspace.colors.get(source_id, {}).items():
             if color != "green" and (path == at or path.startswith(f"{at}.")):
                 found = worst(found, (color, ""))
-        return found
-
-    def _of_key(self, key: str) -> Color:
-        found = self._by_key.get(key)
-        if found is None:
-            if len(self._by_key) >= KNOWN_MAX:
-                self._by_key.clear()
-            found = self._by_key[key] = NONE
-        return found
+        return found, lies_in_thing
 
 
 def worst(one: Color, other: Color) -> Color:
     """The one that says more; the first when both say the same."""
     return other if RANK[other[0]] > RANK[one[0]] else one
+
+
+def _color(matcher: Matcher | None) -> Color:
+    return (matcher.color, matcher.name) if matcher else NONE
+
+
+def _nothing(key: str, value: Any) -> Matcher | None:
+    return None

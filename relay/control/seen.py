@@ -4,7 +4,6 @@ No value is kept but one sample per field, masked, and none of a field that is r
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,7 +27,6 @@ CONTENT: Final = ("properties", "traits")
 CONTEXT: Final = ("context",)
 RANK: Final[Mapping[str, int]] = {"": 0, "green": 0, "yellow": 1, "red": 2}
 
-_DOT = re.compile(r"(?<!\\)\.")
 _KINDS: Final[Mapping[type, str]] = {
     str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null", list: "array", dict: "object",
 }  # fmt: skip
@@ -135,11 +133,6 @@ def fields_of(payload: Mapping[str, Any], roots: Iterable[str]) -> Iterator[tupl
             yield from _below(root, value, DEPTH_MAX)
 
 
-def keys_of(path: str) -> list[str]:
-    """The keys of a path, from its root on."""
-    return [part.replace("\\.", ".") for part in _DOT.split(path)]
-
-
 def mark_of(user: str) -> str:
     """Stands for a user without telling the id."""
     return hashlib.blake2b(user.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
@@ -170,7 +163,7 @@ def _judge(source_id: str, known: SeenField, path: str, value: Any, lens: Lens) 
 def _sample(key: str, value: Any, mask_names: tuple[str, ...], users: tuple[str, ...]) -> Any:
     """The value as a person may see it; None: it may not be kept."""
     text = value if isinstance(value, str) else str(value)
-    if not text or any(user in text for user in users):
+    if not text or "@" in text or any(user in text for user in users):  # free text may hold an address that no matcher sees
         return None
     value = mask({key: value}, mask_names)[key]
     return value if not isinstance(value, str) or len(value) <= SAMPLE_CHARS else value[:SAMPLE_CHARS] + "…"

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from relay.workspace.plans import read_plans, slugs_in
 from relay.workspace.privacy import read_matchers, read_privacy
 from relay.workspace.rules import Matcher
 from relay.workspace.source_schema import Known, check_forwarding, read_schema
-from relay.workspace.stored import NOTHING, Stored, lay_over
+from relay.workspace.stored import NOTHING, Stored, lay_over, merged, obey
 from relay.workspace.transformations import read_transformations
 
 __all__ = ["Loaded", "assemble", "digest", "document", "load", "setting_digest"]
@@ -104,6 +104,8 @@ def _assemble(
     slugs = [one.slug for one in destinations]
     laid = [lay_over(one, f"source[{index}]", stored, slugs, tree, warnings) for index, one in enumerate(sources)]
     colors = {one.source_id: stored.colors[one.slug] for one in sources if one.slug in stored.colors}
+    if colors:
+        destinations = [replace(one, privacy=obey(one.privacy, merged(colors, one.source_ids))) for one in destinations]
     return Workspace(0, tuple(laid), tuple(destinations), rules, plans, matchers, colors), problems, warnings
 
 

@@ -1,4 +1,4 @@
-"""The small part of a workspace that the UI owns: events and traits that are switched off, and what was decided about fields.
+"""The small part of a workspace that the UI owns: events and traits that are switched off, and which colours fields were decided to have.
 
 One document per workspace version, beside it in the database. When a workspace is assembled it is laid over the files; what a file says about
 an event or a trait wins, and can be changed in that file only.
@@ -12,11 +12,12 @@ from relay.base import jsonio
 from relay.config.tree import Tree, child
 from relay.errors import Place, Problem
 from relay.workspace.model import Source
-from relay.workspace.rules import EventSetting, SchemaSettings
+from relay.workspace.rules import EventSetting, Matcher, PrivacyRules, SchemaSettings
 
 COLORS: Final = ("red", "yellow", "green")
 EVENTS: Final = "events"
 TRAITS: Final = "traits"
+HOWS: Final = ("block", "mask", "hash", "encrypt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ NOTHING: Final = Stored()
 
 def lay_over(source: Source, path: str, stored: Stored, destinations: Sequence[str], tree: Tree, warnings: list[Problem]) -> Source:
     """`source`, which stands at `path` of the tree, with the switches of the UI and the places of its own; `destinations`: slugs there are."""
+    source = replace(source, privacy=obey(source.privacy, stored.colors.get(source.slug, {})))
     places = _places(tree, child(path, "schema"), source.schema)
     switches = stored.switches.get(source.slug, Switches())
     given = {(EVENTS, name) for name in switches.events} | {(TRAITS, name) for name in switches.traits}
@@ -91,6 +93,25 @@ def lay_over(source: Source, path: str, stored: Stored, destinations: Sequence[s
         return replace(source, schema_places=places) if places else source
     schema = replace(source.schema, events={**source.schema.events, **events}, traits={**source.schema.traits, **traits})
     return replace(source, schema=schema, schema_places=places)
+
+
+def obey(rules: PrivacyRules, colors: Mapping[str, str]) -> PrivacyRules:
+    """`rules` with the fields that were decided to have a colour which a rule names as a whole (`block = ["red"]`)."""
+    more: dict[str, Any] = {}
+    for how in HOWS:
+        named = {entry.lower() for kind, entry in rules.entries if kind == how}
+        if found := tuple(Matcher(path, color, path=path) for path, color in sorted(colors.items()) if color in named):
+            more[how] = (*getattr(rules, how), *found)
+    return replace(rules, **more) if more else rules
+
+
+def merged(colors: Mapping[str, Mapping[str, str]], source_ids: Sequence[str]) -> dict[str, str]:
+    """The decisions about several sources together; where they differ, the stricter."""
+    found: dict[str, str] = {}
+    for source_id in source_ids:
+        for path, color in colors.get(source_id, {}).items():
+            found[path] = min(found.get(path, color), color, key=COLORS.index)
+    return found
 
 
 def _places(tree: Tree, path: str, schema: SchemaSettings) -> dict[tuple[str, str], Place]:

@@ -10,7 +10,7 @@ from relay.errors import Problem
 from relay.workspace.assemble import assemble, digest
 from relay.workspace.model import Workspace
 from relay.workspace.rules import EventSetting
-from relay.workspace.stored import NOTHING, Stored, Switches
+from relay.workspace.stored import NOTHING, Stored, Switches, merged
 from tests.unit.test_assemble import CATALOG
 
 FILE = '[[source]]\nslug = "web"\nwrite_key = "wk"\n'
@@ -64,3 +64,19 @@ def test_a_destination_that_was_removed_needs_no_switch(tmp_path: Path, slug: st
     path.write_text(text)
     workspace, _ = assemble(read_tree(path, environment={}), Settings.defaults(), CATALOG, stored=stored)
     assert workspace.sources[0].schema.events["A"].integrations == ({slug: False} if slug == "archive" else {})
+
+
+def test_decided_fields_come_under_the_rules_that_name_their_colour(tmp_path: Path) -> None:
+    text = OWNED + '[source.privacy]\nblock = ["red"]\nmask = ["YELLOW", "traits.plan"]\n'
+    colors = {"traits.a": "red", "traits.b": "yellow", "traits.c": "green"}
+    plain, _ = made(text, tmp_path, NOTHING)
+    workspace, _ = made(text, tmp_path, Stored({}, {"web": colors}))
+    before, after = plain.sources[0].privacy, workspace.sources[0].privacy
+    assert [one.path for one in after.block[len(before.block) :]] == ["traits.a"]
+    assert [one.path for one in after.mask[len(before.mask) :]] == ["traits.b"]
+    assert (after.entries, after.hash) == (before.entries, before.hash)
+
+
+def test_of_several_decisions_about_a_field_the_stricter_counts() -> None:
+    colors = {"web": {"traits.a": "green", "traits.b": "yellow"}, "app": {"traits.a": "yellow", "traits.b": "red"}, "other": {"traits.c": "red"}}
+    assert merged(colors, ["web", "app"]) == {"traits.a": "yellow", "traits.b": "red"}
