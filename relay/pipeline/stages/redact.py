@@ -105,6 +105,7 @@ class _Walk:
         self._places = _places([(matcher.path, rank) for matcher, rank in kept if matcher.path])
         self._keys = (rank_keys(fields), rank_keys(fields, in_thing=True))
         self._rank_value = rank_values(fields)
+        self._only_paths = not fields
         self._write, self._least = write, least
         inner = [(matcher, rank) for matcher, rank in ranked if rank == BLOCKED]
         self._blocking = _Walk(inner, {}, BLOCKED) if least < BLOCKED and inner and len(inner) < len(kept) else None
@@ -114,7 +115,7 @@ class _Walk:
         changed: dict[str, Any] | None = None
         for section in SECTIONS:
             value = message.get(section)
-            if value:
+            if value and (section in self._places or not self._only_paths):
                 new = self.value(section, value, self._places.get(section), False)
                 if new is not value:
                     if changed is None:
@@ -136,7 +137,7 @@ class _Walk:
     def _object(self, node: dict[str, Any], place: _Place | None, in_thing: bool) -> dict[str, Any]:
         keys, below = self._keys[in_thing], place.below if place is not None else None
         rank_value, least, result = self._rank_value, self._least, node
-        for key, value in node.items():
+        for key, value in node.items() if not self._only_paths else [(key, node[key]) for key in below or () if key in node]:
             rank = keys[key]
             inner = None
             if below is not None and (inner := below.get(key)) is not None and inner.rank > rank:
