@@ -32,6 +32,8 @@ _ROWS = (
     "SELECT hour, source, type, event, kind, field, description, n, first_ms, last_ms, samples FROM violation"  # noqa: S608 - our own text
     f" JOIN ({_TOP}) USING (type, event, kind, field) WHERE {_WANTED} ORDER BY hour"
 )
+_TEXTS = "SELECT hour, source, type, event, kind, field, description FROM violation"
+_DELETE = "DELETE FROM violation WHERE hour = ? AND source = ? AND type = ? AND event = ? AND kind = ? AND field = ?"
 _TOTALS = "SELECT source, type, event, sum(n) FROM violation WHERE hour >= ? AND kind <> '' GROUP BY source, type, event"
 
 
@@ -110,6 +112,17 @@ class ViolationStore:
             (Key(*key), Count(description, n, first_ms, last_ms, [(seq, at_ms) for seq, at_ms in jsonio.loads(samples)]))
             for *key, description, n, first_ms, last_ms, samples in rows
         ]
+
+    async def erase(self, mentions: Callable[[str], bool]) -> int:
+        """Delete the counts whose name, field or description is meant; looked for on the read connection. Returns how many."""
+
+        def meant(connection: sqlite3.Connection) -> list[Key]:
+            return [Key(*key) for *key, description in connection.execute(_TEXTS) if any(map(mentions, (key[3], key[5], description)))]
+
+        keys = await self._database.read(meant)
+        if keys:
+            await self._database.write(lambda connection: [connection.execute(_DELETE, key) for key in keys])
+        return len(keys)
 
     async def totals(self, since_hour: int) -> Iterable[tuple[str, str, str, int]]:
         """(source id, type, event, violations) since an hour."""

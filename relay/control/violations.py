@@ -4,7 +4,7 @@ A crash loses at most ten seconds of these groups; how many events violated is c
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -142,6 +142,13 @@ class Violations:
             told["fields"].append(group["field"])
             told["count"] = max(told["count"], group["count"])  # one event may break several of its fields
         return sorted(found.values(), key=lambda one: -one["count"])[:5]
+
+    async def erase(self, mentions: Callable[[str], bool]) -> int:
+        """Forget what names a user: an app may make an id the name of an event or of a property. Returns how many counts went."""
+        waiting = [key for key, count in self._counts.items() if any(map(mentions, (key.event, key.field, count.description)))]
+        for key in waiting:
+            del self._counts[key]
+        return len(waiting) + await self._store.erase(mentions)
 
     async def _groups(self, source_ids: Sequence[str], since_s: float, *, unplanned: bool) -> list[Group]:
         await self.flush()

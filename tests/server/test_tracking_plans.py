@@ -14,6 +14,7 @@ from relay.access.operator import Operator, Role
 from relay.app import Seams
 from relay.errors import ConfigError
 from relay.outbox.interface import ROUTER
+from relay.router.router import source as routed
 from tests.crash.books import copy_store
 from tests.support.app import FastClock, Running, running, source, table, webhook
 from tests.support.live import viewer
@@ -158,6 +159,22 @@ async def test_violations_are_kept_over_a_restart(tmp_path: Path) -> None:
             assert [one["count"] for one in await relay.app.violations.groups(["web"], 0)] == [count]
 
 
+async def test_what_names_a_user_can_be_erased(tmp_path: Path) -> None:
+    closed = {"type": "TRACK", "key": "Shared", "jsonSchema": {"properties": {"properties": {"additionalProperties": False}}}}
+    async with running(plan(tmp_path, [closed]) + planned(), tmp_path) as relay:
+        violations = relay.app.violations
+        for written in (True, False):
+            await relay.track("u1", "Shared", **{"user-7": 1})
+            await relay.track("u1", "Greeted user-7")
+            await relay.track("u1", "Shared", other=1)
+            await relay.settled(ROUTER)
+            if written:
+                await violations.flush()
+            assert await violations.erase(lambda text: "user-7" in text) == 2
+        assert [(one["field"], one["count"]) for one in await violations.groups(["web"], 0)] == [("properties.other", 2)]
+        assert await violations.unplanned(["web"], 0) == []
+
+
 async def test_an_alert_about_violations_names_the_rule_and_its_owner(tmp_path: Path) -> None:
     rule = table("alerts.rule", {"name": "violations", "threshold": 3})
     async with Receiver() as receiver:
@@ -216,6 +233,23 @@ async def test_a_changed_plan_is_in_use_after_a_reload_and_a_wrong_one_is_refuse
             arrived = await relay.track("u1", "Upgraded")
             await relay.settled("all")
             assert [one["messageId"] for one in of(receiver, "all")] == [arrived]
+
+
+async def test_what_is_routed_again_makes_the_same_events(tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        config = plan(tmp_path) + planned(
+            track={"allowEventOnViolations": False}, forwardingViolationsTo="quality", forwardingBlockedEventsTo="quality"
+        )
+        async with running(config + source("quality") + webhook("bad", receiver, sources=["quality"]), tmp_path) as relay:
+            for _ in range(3):
+                await relay.track("u1", "Upgraded", code=1)
+            await relay.settled("bad")
+            outbox, compiled = relay.app.outbox, relay.app.current.compiled
+            head = outbox.head
+            again = [one for claim in (await outbox.history.past(head + 1, 500)).claims for one in routed(claim, compiled).derived]
+            assert len(again) == 9
+            assert all(one.duplicate for one in await outbox.append(again, internal=True))
+            assert outbox.head == head
 
 
 async def test_a_kill_makes_no_derived_event_twice(tmp_path: Path) -> None:
