@@ -23,6 +23,7 @@ from relay.pipeline.stages.selection import compile_selection
 from relay.pipeline.stages.transform import compile_transformations
 from relay.workspace.model import BUILT_IN_SOURCE, Destination, Source, Subscription, Workspace
 from relay.workspace.rules import SchemaSettings
+from relay.workspace.suppressions import NOBODY
 
 ALONE: Final = ("", 1)
 ANY_BATCH: Final = "1"
@@ -93,10 +94,11 @@ class Compiled:
 
 
 class Current:
-    """The workspace version in use; written by control alone."""
+    """The workspace version in use, and who is suppressed; written by control alone."""
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
+        self.suppressions = NOBODY
 
 
 def compile_workspace(workspace: Workspace, catalog: Catalog) -> Compiled:

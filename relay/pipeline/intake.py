@@ -16,6 +16,7 @@ from relay.pipeline.compiled import CompiledSource
 from relay.pipeline.decision import Refusal
 from relay.pipeline.stages.normalize import Arrival, Client, normalize, parse_time, time_text
 from relay.pipeline.stages.validate import MAX_DEPTH, is_too_deep, problem_of
+from relay.workspace.suppressions import NOBODY, Suppressions
 
 __all__ = ["Client", "Limits", "accept", "time_text"]
 
@@ -41,11 +42,13 @@ def accept(
     limits: Limits,
     new_id: Callable[[], str],
     kind: str | None = None,
+    suppressions: Suppressions = NOBODY,
 ) -> tuple[list[Event], list[Refusal]]:
     """Validate and normalise the messages of one request.
 
     `envelope`: the body of a batch (its `context`, `integrations` and `sentAt` are the items' defaults), empty for a single event.
     `kind`: the type that the path names; it wins over the message's. `received_text`: `received_ms` as `time_text` prints it.
+    `suppressions`: whose messages are refused; what a refusal tells of them names neither user nor content.
     """
     events: list[Event] = []
     refusals: list[Refusal] = []
@@ -55,6 +58,7 @@ def accept(
     if (arrival.context or arrival.integrations) and is_too_deep([arrival.context, arrival.integrations]):
         return events, [Refusal(index, "too_deep", _id_of(message)) for index, message in enumerate(messages)]
     source_id, max_bytes, dumps, redact = source.source.source_id, limits.max_event_bytes, orjson.dumps, source.redact
+    listed = suppressions if suppressions else None
     for index, message in enumerate(messages):
         if message.__class__ is not dict:
             refusals.append(Refusal(index, "bad_request", ""))
@@ -65,6 +69,9 @@ def accept(
             refusals.append(Refusal(index, code, _id_of(message)))
             continue
         normalize(message, arrival)
+        if listed is not None and (named := _suppressed(message, listed)):
+            refusals.append(Refusal(index, "suppressed", _id_without(message, named)))
+            continue
         if redact is not None:
             try:
                 message = redact(message)
@@ -110,6 +117,18 @@ def _arrival(envelope: Mapping[str, Any], received_ms: int, received_text: str, 
 
 def _client_bytes(message: dict[str, Any]) -> int:
     return len(orjson.dumps({key: value for key, value in message.items() if key not in _ADDED}))
+
+
+def _suppressed(message: Mapping[str, Any], suppressions: Suppressions) -> str:
+    """The suppressed id that a normalised message carries: of its user, or the previous one of an alias; empty: none."""
+    ids = (message.get("userId"), message.get("previousId") if message["type"] == "alias" else None)
+    return next((user_id for user_id in ids if user_id and suppressions.holds(user_id)), "")
+
+
+def _id_without(message: Mapping[str, Any], user_id: str) -> str:
+    """The messageId, unless a client has put the user's id into it."""
+    message_id: str = message["messageId"]
+    return "" if user_id in message_id else message_id
 
 
 def _id_of(message: Any) -> str:

@@ -212,6 +212,7 @@ class TrackingApi:
             limits=self._event_limits,
             new_id=self._new_id,
             kind=kind,
+            suppressions=self._current.suppressions,
         )
         records = records_of(refused, messages, source, received_ms) if refused else ()
         return _Taken(source.source.slug, events, records, body_bytes)

@@ -23,6 +23,8 @@ def records_of(refusals: Sequence[Refusal], messages: Sequence[Any], source: Com
 
 
 def _record(refusal: Refusal, message: Any, source: CompiledSource, received_ms: int) -> RefusedMessage:
+    if refusal.code == "suppressed":  # nothing of it may reach the disk
+        return RefusedMessage(source.source.source_id, refusal.code, received_ms, refusal.message_id, message["type"])
     shown, body = _kept(message, source)
     get = shown.get if isinstance(shown, dict) else lambda _: None
     name = _text(get("event")) or _text(get("name"))
