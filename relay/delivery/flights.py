@@ -136,7 +136,11 @@ class Flights:
             assert item is not None, "tied before"
             drained.setdefault(item, []).append(unit)
         for item, units in drained.items():
-            if len(units) == item.left and item.results:
+            if item.gone:  # the ledger has given it up
+                item.left -= len(units)
+                if item.left <= 0:
+                    self._ends.item(item)
+            elif len(units) == item.left and item.results:
                 self._ends.item(item)  # partly done: what is done is written, the rest waits as rows
             elif len(units) == item.left:
                 self._desk.board.land(item, WAITING)

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from relay.base.clock import Clock
 from relay.base.codes import Door
 from relay.base.event import Event
+from relay.kit.subjects import Subjects
 from relay.observe.latency import Latency
 from relay.observe.tallies import Tally, Totals
 from relay.outbox import operations
@@ -37,8 +38,9 @@ from relay.outbox.interface import (
     Sample,
     Selection,
     Settlement,
+    Traces,
 )
-from relay.outbox.operations import AppendedGroup, Keep, Settled, Step
+from relay.outbox.operations import AppendedGroup, Erased, Keep, Settled, Step
 from relay.outbox.transaction import Transaction
 
 T = TypeVar("T")
@@ -275,13 +277,29 @@ class LedgerOutbox:
         await self._write(lambda tx: operations.remove(tx, name, sources, now_s), effect)
 
     async def erase(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000) -> tuple[int, int]:
-        def effect(result: tuple[int, int]) -> None:
-            if result[0]:
-                self._fresh.clear()
-                for name in self._consumers:
-                    self._tell(name, Changed(rescan=True))
+        now_s = self._clock.now()
+        erased = await self._write(lambda tx: operations.erase(tx, user_ids, after, limit, now_s), self._erased)
+        return erased.count, erased.reached
 
-        return await self._write(lambda tx: operations.erase(tx, user_ids, after, limit), effect)
+    def _erased(self, erased: Erased) -> None:
+        """Effect of an erasure: whoever holds events of before forgets them."""
+        self.totals.add(erased.tally)
+        if erased.count:
+            self._fresh.clear()
+        for name in sorted(self._consumers.keys() | erased.closed.keys() if erased.count else erased.closed.keys()):
+            self._tell(name, Changed(closed=tuple(erased.closed.get(name, ())), rescan=bool(erased.count)))
+
+    async def count_of(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000) -> tuple[int, int]:
+        seqs, reached = await self._store.read(lambda tx: tx.seqs_of(user_ids, after, limit))
+        return len(seqs), reached
+
+    async def traces(self, users: Subjects) -> Traces:
+        return await self._store.read(lambda tx: tx.traces(users))
+
+    async def erase_traces(self, users: Subjects) -> None:
+        """Found on the read connection, so that the writer is not held up by the search."""
+        now_s, traces = self._clock.now(), await self.traces(users)
+        await self._write(lambda tx: operations.erase_traces(tx, traces, users, now_s), self._erased)
 
     async def trim(self) -> int:
         return await self._trim(self._keep)
@@ -337,6 +355,8 @@ class LedgerOutbox:
             self.totals.add(settled.tally)
             if settled.derived:
                 self._appended(settled.derived)
+            if settled.forgotten:
+                self._tell(name, Changed(closed=tuple(settled.forgotten)))
             if self.on_settled and not settled.late:
                 for listener in self.on_settled:
                     listener(name, step.settlements, step.attempts)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from relay.base.codes import Door
 from relay.base.event import Event
 from relay.base.jsonio import loads
+from relay.kit.subjects import Subjects
 from relay.observe.latency import Latency
 from relay.observe.tallies import Tally
 
@@ -311,6 +312,30 @@ class Changed:
     """Stored events changed (a user was erased): forget what is not in flight and read it again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What is kept of users besides the events of the log."""
+
+    waiting: list[tuple[str, int, str]] = field(default_factory=list)
+    """Consumer, seq and subscription of rows that wait."""
+    dead: list[tuple[str, int, str]] = field(default_factory=list)
+    details: list[tuple[str, int, str]] = field(default_factory=list)
+    """Rows of others whose last request or answer names them: a batch, or what a receiver said."""
+    samples: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    """Refused messages and duplicates."""
+    holds: list[str] = field(default_factory=list)
+    """Consumers whose hold keeps an answer that names them."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each, for people."""
+        return {
+            "waiting": len(self.waiting), "dead_letters": len(self.dead), "samples": len(self.samples) + len(self.details) + len(self.holds),
+            "refused": len(self.refused),
+        }  # fmt: skip
+
+
 class Consumer(Protocol):
     """The write side of one consumer. A successor's open makes this one's settles change nothing (epoch)."""
 
@@ -495,7 +520,22 @@ class Outbox(Protocol):
         ...
 
     async def erase(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000) -> tuple[int, int]:
-        """Turn a user's events into tombstones, one slice of the log; returns (how many, seq reached)."""
+        """Turn a user's events into tombstones, one slice of the log; returns (how many, seq reached).
+
+        What waits of them leaves as `discarded`, code `forgotten`; dead letters and samples of them go. An outcome that comes later keeps no row.
+        """
+        ...
+
+    async def count_of(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000) -> tuple[int, int]:
+        """How many events `erase` would turn in this slice, and the seq reached."""
+        ...
+
+    async def traces(self, users: Subjects) -> Traces:
+        """What is kept of users besides their events."""
+        ...
+
+    async def erase_traces(self, users: Subjects) -> None:
+        """Delete what `traces` finds; of rows and holds of others only the text that names them."""
         ...
 
     async def trim(self) -> int:

@@ -12,11 +12,13 @@ from relay.base.clock import Clock
 from relay.base.event import Event
 from relay.base.tasks import spawn
 from relay.errors import StoreError
+from relay.kit.subjects import Subjects
 from relay.observe.latency import Latency, LatencyKey
 from relay.observe.rollup import Fold
 from relay.observe.tallies import Tally, TallyKey, add
 from relay.outbox.engine import LedgerOutbox, Limits
-from relay.outbox.interface import DEAD, RETRY, Attempt, Claim, Cursor, RefusedMessage, Row, Sample, SampleGroup, Seen, Selection
+from relay.outbox.interface import DEAD, RETRY, Attempt, Claim, Cursor, RefusedMessage, Row, Sample, SampleGroup, Seen, Selection, Traces
+from relay.outbox.mentions import is_about, is_held_by
 from relay.outbox.operations import Keep
 
 T = TypeVar("T")
@@ -68,13 +70,17 @@ class Disk:
     def sources_between(self, first: int, last: int) -> list[tuple[int, str]]:
         return [(seq, self.log[seq][0]) for seq in sorted(self.log) if first <= seq <= last]
 
-    def tombstone(self, keys: Sequence[str], after: int, limit: int) -> tuple[list[int], int]:
+    def seqs_of(self, keys: Sequence[str], after: int, limit: int) -> tuple[list[int], int]:
         upto = min(after + limit, self.last)
-        gone = [seq for seq, (_, event_keys, _, _) in sorted(self.log.items()) if after < seq <= upto and set(keys) & set(event_keys)]
-        for seq in gone:
+        return [seq for seq, (_, event_keys, _, _) in sorted(self.log.items()) if after < seq <= upto and set(keys) & set(event_keys)], upto
+
+    def tombstone(self, seqs: Sequence[int]) -> None:
+        for seq in seqs:
             source_id, _, received_ms, _ = self.log[seq]
             self.log[seq] = (source_id, (), received_ms, b"")
-        return gone, upto
+
+    def tombstones(self, seqs: Sequence[int]) -> set[int]:
+        return {seq for seq in seqs if seq in self.log and not self.log[seq][3]}
 
     def seq_before(self, received_ms: int) -> int:
         return max((seq for seq, row in self.log.items() if row[2] < received_ms), default=0)
@@ -254,6 +260,32 @@ class Disk:
             of_code = self.samples(destination_id, code)
             groups.append(SampleGroup(code, len(of_code), of_code[0].result, of_code[0].status, of_code[0].at_s))
         return groups
+
+    def traces(self, users: Subjects) -> Traces:
+        found = Traces()
+        for name, row in ((name, row) for name, rows in sorted(self.rows.items()) for _, row in sorted(rows.items())):
+            theirs = not users.user_ids.isdisjoint(row.keys)
+            which = (found.dead if row.state == DEAD else found.waiting) if theirs else found.details if users.mentions(row.detail) else None
+            if which is not None:
+                which.append((name, row.seq, row.subscription_id))
+        for one in self.examples:
+            keys = self.log[one.seq][1] if one.seq in self.log else ()
+            if not users.user_ids.isdisjoint(keys) or users.mentions(one.detail):
+                found.samples.append(id(one))
+        found.refused.extend(one.refused_id for one in self.messages if is_about(one, users))
+        found.holds.extend(name for name, cursor in sorted(self.all_cursors.items()) if is_held_by(cursor.state, users))
+        return found
+
+    def delete_refused_at(self, ids: Sequence[int]) -> None:
+        self.messages = [self._emptied(one) if one.refused_id in ids else one for one in self.messages]
+        last = self.messages[-1].refused_id if self.messages else 0
+        self.messages = [one for one in self.messages if one.refused_id not in ids or one.refused_id == last]
+
+    def _emptied(self, one: RefusedMessage) -> RefusedMessage:
+        return RefusedMessage(one.source_id, one.code, one.received_ms, refused_id=one.refused_id)
+
+    def delete_samples_at(self, ids: Sequence[int]) -> None:
+        self.examples = [one for one in self.examples if id(one) not in ids]
 
     def delete_samples_of(self, seqs: Sequence[int]) -> None:
         self.examples = [one for one in self.examples if one.seq not in seqs]

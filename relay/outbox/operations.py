@@ -7,11 +7,27 @@ from typing import Any
 from relay.base.codes import Door
 from relay.base.event import Event
 from relay.base.ids import dedup_hash
+from relay.kit.subjects import Subjects
 from relay.observe import rollup
 from relay.observe.latency import Latency
 from relay.observe.rollup import Fold
-from relay.observe.tallies import Tally, TallyKey
-from relay.outbox.interface import RETRY, ROUTER, Appended, Attempt, Changed, Claim, Cursor, Past, RefusedMessage, Row, Sample, Selection, Settlement
+from relay.observe.tallies import Tally, TallyKey, add
+from relay.outbox.interface import (
+    RETRY,
+    ROUTER,
+    Appended,
+    Attempt,
+    Changed,
+    Claim,
+    Cursor,
+    Past,
+    RefusedMessage,
+    Row,
+    Sample,
+    Selection,
+    Settlement,
+    Traces,
+)
 from relay.outbox.ledger import Books, is_open
 from relay.outbox.transaction import Transaction
 
@@ -153,6 +169,8 @@ class Settled:
     derived: AppendedGroup | None = None
     late: bool = False
     """A successor had opened: nothing was changed."""
+    forgotten: Sequence[tuple[int, str]] = ()
+    """Rows that were not kept: their event was erased while it was on its way."""
 
 
 def settle(tx: Transaction, name: str, epoch: int, step: Step, now_s: float) -> Settled:
@@ -169,10 +187,22 @@ def settle(tx: Transaction, name: str, epoch: int, step: Step, now_s: float) -> 
     if step.patch:
         cursor.state = patched(cursor.state, step.patch)
     tally = books.changes.tally if name != ROUTER else step.tally
+    forgotten = _forget_late(tx, books) if books.changes.put else ()
     _write(tx, books, tally)
     if step.attempts:
         tx.write_journal(name, step.attempts)
-    return Settled(tally, append(tx, step.derived, derived=True) if step.derived else None)
+    return Settled(tally, forgotten=forgotten, derived=append(tx, step.derived, derived=True) if step.derived else None)
+
+
+def _forget_late(tx: Transaction, books: Books) -> Sequence[tuple[int, str]]:
+    """A row would bring back the keys and the request of an event that was erased while it was on its way: none is kept."""
+    erased = tx.tombstones(sorted({seq for seq, _ in books.changes.put}))
+    rows = [row for key, row in books.changes.put.items() if key[0] in erased]
+    books.abandon([row for row in rows if is_open(row)], Door.DISCARDED, "forgotten")
+    for row in rows:
+        if not is_open(row):
+            books.take(row)
+    return [(row.seq, row.subscription_id) for row in rows]
 
 
 def patched(state: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,15 +325,59 @@ def remove(tx: Transaction, name: str, sources: frozenset[str], now_s: float) ->
     return tally
 
 
-def erase(tx: Transaction, keys: Sequence[str], after: int, limit: int) -> tuple[int, int]:
-    """Tombstones above and below the cursors; dead letters and samples of the user go (they were counted before)."""
-    seqs, reached = tx.tombstone(keys, after, limit)
+@dataclass(slots=True)
+class Erased:
+    """What an erasure did: how many events, the seq reached, and the rows that were given up, by consumer."""
+
+    count: int = 0
+    reached: int = 0
+    tally: Tally = field(default_factory=dict)
+    closed: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+
+
+def erase(tx: Transaction, keys: Sequence[str], after: int, limit: int, now_s: float) -> Erased:
+    """Tombstones above and below the cursors; dead letters and samples of the user go (they were counted before), what waits is given up."""
+    seqs, reached = tx.seqs_of(keys, after, limit)
+    if not seqs:
+        return Erased(reached=reached)
+    tx.tombstone(seqs)
     tx.delete_samples_of(seqs)
-    for seq in seqs:
-        for name, row in tx.rows_of(seq):
-            if not is_open(row):
-                tx.delete_rows(name, [(row.seq, row.subscription_id)])
-    return len(seqs), reached
+    erased = Erased(len(seqs), reached)
+    _forget_rows(tx, [(name, row) for seq in seqs for name, row in tx.rows_of(seq)], erased, now_s)
+    return erased
+
+
+def _forget_rows(tx: Transaction, rows: Sequence[tuple[str, Row]], erased: Erased, now_s: float) -> None:
+    by_name: dict[str, list[Row]] = {}
+    for name, row in rows:
+        by_name.setdefault(name, []).append(row)
+    for name, its_rows in by_name.items():
+        tx.delete_rows(name, [(row.seq, row.subscription_id) for row in its_rows if not is_open(row)])
+        cursor, opened = tx.cursor(name), {(row.seq, row.subscription_id): row for row in its_rows if is_open(row)}
+        if cursor is None or not opened:
+            continue
+        books = Books(cursor, opened, now_s=now_s)
+        books.abandon(tuple(opened.values()), Door.DISCARDED, "forgotten")
+        _write(tx, books, books.changes.tally)
+        add(erased.tally, books.changes.tally)
+        erased.closed[name] = sorted(books.changes.drop)
+
+
+def erase_traces(tx: Transaction, traces: Traces, users: Subjects, now_s: float) -> Erased:
+    """Delete what was found a moment ago; what has changed since is left."""
+    erased = Erased()
+    tx.delete_refused_at(traces.refused)
+    tx.delete_samples_at(traces.samples)
+    theirs = [*traces.waiting, *traces.dead]
+    _forget_rows(tx, [(name, row) for name, seq, sub in theirs for row in tx.rows_at(name, [seq]) if row.subscription_id == sub], erased, now_s)
+    for name, seq, sub in traces.details:
+        tx.put_rows(name, [replace(row, detail=b"") for row in tx.rows_at(name, [seq]) if row.subscription_id == sub and users.mentions(row.detail)])
+    for name in traces.holds:
+        cursor = tx.cursor(name)
+        if cursor is not None and "hold" in cursor.state:
+            cursor.state = cursor.state | {"hold": cursor.state["hold"] | {"sample": ""}}
+            tx.put_cursor(cursor)
+    return erased
 
 
 def past(tx: Transaction, before: int, limit: int) -> Past:

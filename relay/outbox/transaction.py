@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from relay.base.event import Event
+from relay.kit.subjects import Subjects
 from relay.observe.latency import Latency
 from relay.observe.rollup import Fold
 from relay.observe.tallies import Tally, TallyKey
-from relay.outbox.interface import Attempt, Claim, Cursor, RefusedMessage, Row, Sample, SampleGroup, Seen, Selection
+from relay.outbox.interface import Attempt, Claim, Cursor, RefusedMessage, Row, Sample, SampleGroup, Seen, Selection, Traces
 
 
 class Transaction(Protocol):
@@ -28,8 +29,16 @@ class Transaction(Protocol):
         ...
 
     def sources_between(self, first: int, last: int) -> list[tuple[int, str]]: ...
-    def tombstone(self, keys: Sequence[str], after: int, limit: int) -> tuple[list[int], int]:
-        """Empty the events of these user keys among the `limit` seqs after `after`; returns which, and the seq reached."""
+    def seqs_of(self, keys: Sequence[str], after: int, limit: int) -> tuple[list[int], int]:
+        """The events of these user keys among the `limit` seqs after `after`, and the seq reached."""
+        ...
+
+    def tombstone(self, seqs: Sequence[int]) -> None:
+        """Empty these events."""
+        ...
+
+    def tombstones(self, seqs: Sequence[int]) -> set[int]:
+        """Which of these events are empty."""
         ...
 
     def seq_before(self, received_ms: int) -> int:
@@ -117,6 +126,12 @@ class Transaction(Protocol):
 
     def samples(self, destination_id: str, code: str) -> list[Sample]: ...
     def sample_groups(self, destination_id: str) -> list[SampleGroup]: ...
+    def traces(self, users: Subjects) -> Traces: ...
+    def delete_refused_at(self, ids: Sequence[int]) -> None: ...
+    def delete_samples_at(self, ids: Sequence[int]) -> None:
+        """By the ids that `traces` gives."""
+        ...
+
     def delete_samples_of(self, seqs: Sequence[int]) -> None: ...
     def delete_samples_for(self, destination_id: str) -> None: ...
     def delete_samples_before(self, at_s: float) -> None: ...

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from relay.base.clock import Clock
 from relay.base.event import Event
 from relay.observe.tallies import VIOLATED, Tally, TallyKey, add
-from relay.outbox.interface import ROUTER, Claim, Outbox, Settlement
+from relay.outbox.interface import ROUTER, Changed, Claim, Consumer, Outbox, Settlement
 from relay.pipeline.compiled import Compiled, Current
 from relay.pipeline.decision import Sourced
 from relay.pipeline.source_side import source_side
@@ -31,11 +31,13 @@ class Router:
         self._tail = tail
         self._clock = clock
         self._wake = asyncio.Event()
+        self._is_stale = False
         self.on_routed: list[Callable[[Sequence[Sourced]], None]] = []
         """Hear each chunk after it was added to the tail; they must be quick and must not raise."""
 
     async def run(self) -> None:
         consumer = await self._outbox.open(ROUTER)
+        consumer.on_change = self._changed
         self._outbox.on_append = lambda _: self._wake.set()
         settled = pos = consumer.cursor.pos
         tally: Tally = {}
@@ -44,7 +46,7 @@ class Router:
         due_s = self._clock.monotonic()
         while True:
             self._wake.clear()
-            claims, upto = await consumer.read(pos, STEP_EVENTS)
+            claims, upto = await self._next(consumer, pos)
             if claims:
                 results = self.route(claims)
                 # The results are pure, so the actors need not wait for the commit of the counts.
@@ -63,6 +65,20 @@ class Router:
                 settled, tally, derived, due_s = pos, {}, [], self._clock.monotonic() + SETTLE_EVERY_S
             elif not claims:
                 await self._rest(wait_s if pos > settled else None)
+
+    async def _next(self, consumer: Consumer, pos: int) -> tuple[list[Claim], int]:
+        """Events after `pos`; what was read while a user was erased is void."""
+        while True:
+            self._is_stale = False
+            claims, upto = await consumer.read(pos, STEP_EVENTS)
+            if not self._is_stale:
+                return claims, upto
+
+    def _changed(self, changed: Changed) -> None:
+        """A user was erased: the tail must not hand out what it has of before."""
+        if changed.rescan:
+            self._is_stale = True
+            self._tail.start(self._tail.upto)
 
     async def _rest(self, wait_s: float | None) -> None:
         """Until something is appended, or the counts are due."""

@@ -1,15 +1,18 @@
 """What every outbox engine promises (outbox page). Written against `relay.outbox.interface`; the books are checked after each call."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from relay.base.codes import Door
 from relay.base.event import DELETED
+from relay.base.jsonio import dumps
 from relay.base.tasks import spawn
 from relay.errors import StoreError
+from relay.kit.subjects import Subjects
 from relay.observe.latency import LatencyKey
 from relay.observe.rollup import DAY, HOUR
 from relay.observe.tallies import Tally, TallyKey
@@ -688,8 +691,9 @@ async def test_erased_events_stay_as_tombstones_and_their_dead_letters_go(engine
         (DELETED, True, ()),
     ]
     assert await dead_seqs(outbox, "d", Selection()) == [2]
-    assert (await outbox.balance("d")).open == 1
-    assert [changed.rescan for changed in consumer.changes] == [True]
+    balance = await outbox.balance("d")
+    assert (balance.open, balance.doors[Door.DISCARDED]) == (0, 1), "what waited is given up"
+    assert [(changed.rescan, changed.closed) for changed in consumer.changes] == [(True, ((3, "a"),))]
     assert await outbox.history.find("m1") == []
     claims, _ = await consumer.read(3, 9, S1)
     assert [(claim.seq, claim.event.type) for claim in claims] == [(4, DELETED)]
@@ -700,6 +704,69 @@ async def test_erasing_goes_slice_by_slice(engine: Engine) -> None:
     assert await engine.outbox.erase(["u1"], after=0, limit=4) == (4, 4)
     assert await engine.outbox.erase(["u1"], after=4, limit=4) == (4, 8)
     assert await engine.outbox.erase(["u1"], after=8, limit=4) == (2, 10)
+
+
+async def test_what_would_be_erased_is_counted_slice_by_slice(engine: Engine) -> None:
+    await filled(engine.outbox, 10)
+    assert await engine.outbox.count_of(["u1"], after=0, limit=4) == (4, 4)
+    assert await engine.outbox.count_of(["u1", "u2"], after=8, limit=4) == (2, 10)
+    assert await engine.outbox.count_of(["u2"]) == (0, 10)
+    await engine.outbox.erase(["u1"], after=0, limit=4)
+    assert await engine.outbox.count_of(["u1"]) == (6, 10)
+
+
+@pytest.mark.parametrize("outcome", [retry, dead])
+async def test_an_outcome_of_an_event_that_was_erased_meanwhile_keeps_no_row(engine: Engine, outcome: Callable[[], Outcome]) -> None:
+    outbox = engine.outbox
+    await outbox.append([event("m1"), event("m2", user="u2")])
+    await outbox.create("d", at=0)
+    consumer = await outbox.open("d")
+    await outbox.erase(["u1"])
+    consumer.changes.clear()
+    await consumer.settle([scanned(1, outcome()), scanned(2, outcome())])
+    assert await outbox.history.rows(1) == []
+    assert len(await outbox.history.rows(2)) == 1
+    balance = await outbox.balance("d")
+    assert (balance.unscanned, balance.open) == (0, 1 if outcome is retry else 0)
+    assert balance.doors == ({Door.DISCARDED: 1} if outcome is retry else {Door.DEAD: 2})
+    assert [changed.closed for changed in consumer.changes] == [((1, "a"),)]
+
+
+async def test_what_is_kept_of_a_user_beside_the_log_is_found_and_goes(engine: Engine) -> None:
+    outbox, gone = engine.outbox, "user-to-forget"
+    users = Subjects([gone])
+    body = dumps({"type": "track", "userId": gone})
+    messages = [
+        RefusedMessage("s1", "event_not_defined", 1, "m8", "track", user_id=gone, body=body),
+        RefusedMessage("s1", "event_not_defined", 1, "m9", "track", user_id="u2", body=dumps({"userId": "u2"})),
+        RefusedMessage("s1", "no_user_anon_id", 1, "m10", "track", body=dumps({"type": "track", "properties": {"id": gone}})),
+    ]
+    await outbox.append([event("m1", user=gone), event("m2", user="u2"), event("m3", user="u3"), event("m1", user=gone)], messages)
+    await outbox.create("d", at=0, state={"hold": {"by": "relay", "code": "401", "sample": f"no access to {gone}"}})
+    consumer = await outbox.open("d")
+    named = dumps({"request": {"body": body.decode()}})
+    settled = [
+        scanned(1, retry(), keys=(gone,)),
+        scanned(2, replace(dead(), detail=named), keys=("u2",)),
+        scanned(3, retry(detail=b"{}"), keys=("u3",)),
+    ]
+    await consumer.settle(settled)
+    samples = [Sample("d", "500", "retry", 1, 1.0), Sample("d", "500", "retry", 2, 2.0, detail=named), Sample("d", "500", "retry", 3, 3.0)]
+    await outbox.measured({}, samples)
+    found = await outbox.traces(users)
+    assert found.counts == {"waiting": 1, "dead_letters": 0, "samples": 2 + 1 + 1, "refused": 3}
+    await outbox.erase_traces(users)
+    assert (await outbox.traces(users)).counts == {"waiting": 0, "dead_letters": 0, "samples": 0, "refused": 0}
+    assert [row.detail for _, row in await outbox.history.rows(2)] == [b""], "the other's dead letter stays, without what it told"
+    assert [row.detail for _, row in await outbox.history.rows(3)] == [b"{}"]
+    assert [one.seq for one in await outbox.history.samples("d", "500")] == [3]
+    assert [one.user_id for one in await outbox.history.refused() if one.message_id] == ["u2"]
+    cursor = await outbox.cursor("d")
+    assert cursor is not None
+    assert cursor.state["hold"] == {"by": "relay", "code": "401", "sample": ""}
+    newest = max(one.refused_id for one in await outbox.history.refused())
+    await outbox.append([], [RefusedMessage("s1", "event_not_defined", 1, "m11")])
+    assert [one.refused_id for one in await outbox.history.refused(message_id="m11")] == [newest + 1], "no id is given twice"
 
 
 async def test_history_goes_when_its_time_is_over_but_never_what_somebody_needs(engine: Engine) -> None:

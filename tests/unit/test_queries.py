@@ -20,6 +20,13 @@ CLAIMS = {
     "sources_between": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
     "seqs_of_keys": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
     "tombstone": [f"SEARCH {LOG} (rowid=?)"],
+    "tombstones": [f"SEARCH {LOG} (rowid=?)"],
+    "every_refused": ["SCAN refused"],
+    "empty_refused_at": ["SEARCH refused USING INTEGER PRIMARY KEY (rowid=?)"],
+    "delete_refused_at": ["SEARCH refused USING INTEGER PRIMARY KEY (rowid=?)"],
+    "every_row": ["SCAN row"],
+    "every_sample": ["SCAN sample", f"SEARCH {LOG} (rowid=?)"],
+    "delete_samples_at": ["SEARCH sample USING INTEGER PRIMARY KEY (rowid=?)"],
     "oldest": ["SEARCH log"],
     "received_at": [f"SEARCH {LOG} (rowid>?)"],
     "delete_log": [f"SEARCH {LOG} (rowid=?)", f"SEARCH {LOG} (rowid<?)", "SEARCH row USING COVERING INDEX row_seq (seq=?)"],
@@ -80,6 +87,9 @@ SCANNED = {
     "refused_newest": {"refused"},
     "delete_samples_of": {"sample"},
     "delete_samples_before": {"sample"},
+    "every_refused": {"refused"},
+    "every_row": {"row"},
+    "every_sample": {"sample"},
 }
 """Tables that may be read from their first row on: small, or bounded by a LIMIT."""
 TABLES = {"log", "row", "cursor", "journal", "tally", "latency", "sample", "meta", "dedup_0", "dedup_1", "dedup_2", "dedup_recent", "refused"}

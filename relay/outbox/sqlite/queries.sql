@@ -28,6 +28,10 @@ SELECT seq FROM log WHERE seq > :after AND seq <= :upto
 -- name: tombstone
 UPDATE log SET type = 'deleted', key1 = NULL, key2 = NULL, body = x'' WHERE seq IN (SELECT value FROM json_each(:seqs))
 
+-- name: tombstones
+-- log primary key.
+SELECT seq FROM log WHERE seq IN (SELECT value FROM json_each(:seqs)) AND type = 'deleted'
+
 -- name: oldest
 SELECT min(seq) FROM log
 
@@ -64,6 +68,19 @@ SELECT id, source, message_id, code, type, name, user_id, anonymous_id, received
 DELETE FROM refused WHERE id IN (
   SELECT id FROM refused WHERE id < (SELECT max(id) FROM refused) AND (received_ms < :before_ms OR id <= (SELECT max(id) FROM refused) - :keep)
   ORDER BY id LIMIT 1000)
+
+-- name: every_refused
+-- The whole table, which is bounded.
+SELECT id, source, message_id, code, type, name, user_id, anonymous_id, received_ms, seq, body FROM refused
+
+-- name: empty_refused_at
+-- refused primary key.
+UPDATE refused SET message_id = '', type = '', name = '', user_id = '', anonymous_id = '', seq = 0, body = x''
+WHERE id IN (SELECT value FROM json_each(:ids)) AND id = (SELECT max(id) FROM refused)
+
+-- name: delete_refused_at
+-- refused primary key.
+DELETE FROM refused WHERE id IN (SELECT value FROM json_each(:ids)) AND id < (SELECT max(id) FROM refused)
 
 -- name: known
 -- dedup primary keys, one look-up per hash and generation.
@@ -138,6 +155,10 @@ ORDER BY seq, sub LIMIT :limit
 -- name: put_row
 INSERT OR REPLACE INTO row (consumer, seq, sub, state, source, key1, key2, attempts, first_s, due_s, resend, code, status, changed_s, detail)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: every_row
+-- The whole table: what waits is bounded, what is dead is kept for some days.
+SELECT consumer, seq, sub, state, key1, key2, detail FROM row
 
 -- name: delete_row
 DELETE FROM row WHERE consumer = ? AND seq = ? AND sub = ?
@@ -243,6 +264,14 @@ SELECT code, count(*), result, status, max(at_s) FROM sample WHERE destination =
 -- sample_code.
 DELETE FROM sample WHERE id IN (
   SELECT id FROM sample WHERE destination = :destination AND code = :code ORDER BY at_s DESC, id DESC LIMIT -1 OFFSET :keep)
+
+-- name: every_sample
+-- The whole table: ten rows per destination and code; log primary key for each.
+SELECT sample.id, log.key1, log.key2, sample.detail FROM sample LEFT JOIN log ON log.seq = sample.seq
+
+-- name: delete_samples_at
+-- sample primary key.
+DELETE FROM sample WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: delete_samples_of
 -- The whole table: ten rows per destination and code.

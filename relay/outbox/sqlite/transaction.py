@@ -6,10 +6,12 @@ from typing import Any
 
 from relay.base.event import Event
 from relay.base.jsonio import dumps, loads
+from relay.kit.subjects import Subjects
 from relay.observe.latency import Latency, LatencyKey
 from relay.observe.rollup import Fold
 from relay.observe.tallies import Tally, TallyKey
-from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, RefusedMessage, Row, Sample, SampleGroup, Seen, Selection
+from relay.outbox.interface import DEAD, Attempt, Claim, Cursor, RefusedMessage, Row, Sample, SampleGroup, Seen, Selection, Traces
+from relay.outbox.mentions import is_about, is_held_by
 from relay.outbox.sqlite.dedup import RecentKeys
 from relay.outbox.sqlite.statements import SQL
 
@@ -101,12 +103,16 @@ class SqliteTransaction:
     def sources_between(self, first: int, last: int) -> list[tuple[int, str]]:
         return self._execute(SQL["sources_between"], {"first": first, "last": last}).fetchall()
 
-    def tombstone(self, keys: Sequence[str], after: int, limit: int) -> tuple[list[int], int]:
+    def seqs_of(self, keys: Sequence[str], after: int, limit: int) -> tuple[list[int], int]:
         upto = min(after + limit, self.head())
         found = self._execute(SQL["seqs_of_keys"], {"after": after, "upto": upto, "keys": _json(keys)}).fetchall()
-        seqs = [seq for (seq,) in found]
+        return [seq for (seq,) in found], upto
+
+    def tombstone(self, seqs: Sequence[int]) -> None:
         self._execute(SQL["tombstone"], {"seqs": _json(seqs)})
-        return seqs, upto
+
+    def tombstones(self, seqs: Sequence[int]) -> set[int]:
+        return {seq for (seq,) in self._execute(SQL["tombstones"], {"seqs": _json(seqs)})}
 
     def seq_before(self, received_ms: int) -> int:
         """Bisects by seq: the log has no index on time, and seqs rise with it (but for clock steps)."""
@@ -306,6 +312,28 @@ class SqliteTransaction:
 
     def sample_groups(self, destination_id: str) -> list[SampleGroup]:
         return [SampleGroup(*row) for row in self._execute(SQL["sample_groups"], {"destination": destination_id})]
+
+    def traces(self, users: Subjects) -> Traces:
+        found = Traces()
+        for name, seq, sub, state, key1, key2, detail in self._execute(SQL["every_row"]):
+            theirs = key1 in users.user_ids or key2 in users.user_ids
+            which = (found.dead if state == DEAD else found.waiting) if theirs else found.details if users.mentions(detail) else None
+            if which is not None:
+                which.append((name, seq, sub))
+        for number, key1, key2, detail in self._execute(SQL["every_sample"]):
+            if key1 in users.user_ids or key2 in users.user_ids or users.mentions(detail):
+                found.samples.append(number)
+        found.refused.extend(row[0] for row in self._execute(SQL["every_refused"]) if is_about(_refused(row), users))
+        found.holds.extend(cursor.name for cursor in self.cursors() if is_held_by(cursor.state, users))
+        return found
+
+    def delete_refused_at(self, ids: Sequence[int]) -> None:
+        """The newest one is emptied instead, so that its id is not given again."""
+        self._execute(SQL["empty_refused_at"], {"ids": _json(ids)})
+        self._execute(SQL["delete_refused_at"], {"ids": _json(ids)})
+
+    def delete_samples_at(self, ids: Sequence[int]) -> None:
+        self._execute(SQL["delete_samples_at"], {"ids": _json(ids)})
 
     def delete_samples_of(self, seqs: Sequence[int]) -> None:
         if seqs:
