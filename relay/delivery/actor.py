@@ -15,6 +15,7 @@ from relay.delivery.flights import Flights
 from relay.delivery.outcomes import Outcomes
 from relay.delivery.scan import Scan
 from relay.delivery.stream import Stream
+from relay.kit.sink import Filing
 from relay.outbox.interface import Changed, Consumer
 from relay.pipeline.compiled import CompiledDestination
 
@@ -99,6 +100,11 @@ class Actor:
         await self._flights.land(drain_s)
         await self._commits.finish()
         await self.close()
+
+    async def finish_files(self) -> None:
+        """Let the sink finish what it holds open; what is being written goes first."""
+        if isinstance(self._means.sink, Filing):
+            await self._means.sink.finish()
 
     async def close(self) -> None:
         """Close connections and files; calling it twice is harmless."""

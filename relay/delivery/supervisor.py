@@ -90,6 +90,12 @@ class Supervisor:
                     if name not in self._posts:
                         group.create_task(self._begin(name, wanted[name]))
 
+    async def finish_files(self, destination_id: str) -> None:
+        """Let a destination's sink finish the files that it holds open."""
+        post = self._posts.get(destination_id)
+        if post is not None and post.actor is not None:
+            await post.actor.finish_files()
+
     async def refresh(self) -> None:
         """Look for replays that are not running yet."""
         async with self._changing:

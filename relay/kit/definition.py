@@ -9,7 +9,7 @@ from relay.base.ids import delivery_key
 from relay.errors import DeliveryError, Problem
 from relay.kit.js import ABSENT
 from relay.kit.request import Request, Response
-from relay.kit.sink import OpenArchive, OpenSink
+from relay.kit.sink import OpenArchive, OpenEraser, OpenSink
 from relay.kit.steps import Steps
 
 
@@ -160,7 +160,11 @@ class Definition:
     to `test`. Only Misconfigured counts, since a harmless call may well be refused."""
     open_sink: OpenSink | None = None
     open_archive: OpenArchive | None = None
-    """How to read back what the sink stored, where that can be done: for replays."""
+    """How to read back what the sink stored, where that can be done: for replays, and for deletion requests."""
+    open_eraser: OpenEraser | None = None
+    """How to delete a user from what the sink wrote, where it is no archive."""
+    on_delete: Callable[[Mapping[str, Any], str], Performed] | None = None
+    """The call that deletes a user (by user id) at the receiver. Pure, as an action's `perform`; safe to repeat. None: its API has none."""
     adapt: Callable[[Action, Mapping[str, Any]], Action] | None = None
     """The action under these settings: a sink whose batches are as large, or wait as long, as the settings say."""
     has_tables: bool = False

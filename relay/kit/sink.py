@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from relay.base.clock import Clock
 from relay.base.event import Event
 from relay.errors import DeliveryError, Misconfigured, Permanent
 from relay.kit.request import Request, Response
+from relay.kit.subjects import Subjects
 
 T = TypeVar("T")
 
@@ -64,6 +65,15 @@ class Sink(Protocol):
         ...
 
 
+@runtime_checkable
+class Filing(Protocol):
+    """A sink that holds files open. Unlike the rest of a sink this may be called while it writes."""
+
+    async def finish(self) -> None:
+        """Finish every open file; what comes later opens others."""
+        ...
+
+
 async def store_in_halves(items: Sequence[T], store: Callable[[Sequence[T]], Awaitable[None]]) -> list[DeliveryError | None]:
     """Store all at once; when that is refused (Permanent), in halves, until what is refused stands alone: that is its own error."""
     try:
@@ -110,8 +120,22 @@ class Estimate:
     """False: files at the edges hold events outside of the span, or do not tell how many they hold; then there are at most so many."""
 
 
-class Archive(Protocol):
-    """What an archive stored, read back. Nothing is ever written by it. Raises Retryable or Misconfigured as a sink's write does."""
+class Eraser(Protocol):
+    """Finds and deletes what a system keeps of users. Raises Retryable or Misconfigured as a sink's write does."""
+
+    async def find(self, users: Subjects) -> int:
+        """How much is kept of them: events, or rows of tables."""
+        ...
+
+    async def erase(self, users: Subjects) -> int:
+        """Delete it, and nothing else; returns how much. May be called again after it broke off anywhere."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Archive(Eraser, Protocol):
+    """What an archive stored, read back. Nothing is ever written by it but by `erase`. Raises as an Eraser does."""
 
     async def count(self, span: Span) -> Estimate: ...
 
@@ -119,7 +143,7 @@ class Archive(Protocol):
         """The events hour by hour, within an hour by seq over all sources; what lies there twice comes once. Bounded in memory."""
         ...
 
-    async def close(self) -> None: ...
-
 
 OpenArchive = Callable[[dict[str, Any], SinkContext], Archive]
+OpenEraser = Callable[[dict[str, Any], SinkContext, Sequence[str]], Eraser]
+"""The last argument: the slugs of the destination's sources."""

@@ -6,7 +6,7 @@ A column's kind comes from its first value. A value that does not fit widens it:
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -157,6 +157,13 @@ def table_of(event_name: str) -> str:
     if name in _TAKEN:
         return f"_{name}"
     return _short(f"{name}_") if _INDEX.search(name) else name
+
+
+def condition_columns(table: str, columns: Collection[str]) -> tuple[str, ...]:
+    """The columns that say whose a row of this table is; empty: it holds no rows of users."""
+    if table == "users":
+        return ("id",)
+    return tuple(column for column in ("user_id", "previous_id") if column in columns)
 
 
 def _present(**values: Any) -> dict[str, Any]:

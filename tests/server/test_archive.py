@@ -18,9 +18,13 @@ from backports import zstd
 from relay.base import jsonio
 from relay.base.event import Event, event_of
 from relay.destinations.archive import DEFINITION
+from relay.destinations.archive.care import verify
+from relay.destinations.archive.erase import erase
+from relay.destinations.archive.manifest import Manifest
 from relay.errors import DeliveryError, Misconfigured, Retryable
 from relay.kit.members import GZIP, MEMBER_EVENTS, ZSTD, Codec, ranges_of, walk
-from relay.kit.sink import Sink, SinkContext
+from relay.kit.sink import Filing, Sink, SinkContext
+from relay.kit.subjects import Subjects
 
 HOUR_MS = 3_600_000
 START_MS = 1_764_075_600_000  # 2025-11-25T13:00:00Z
@@ -376,6 +380,89 @@ def test_a_member_of_scattered_seqs_still_fits(codec: Codec) -> None:
 def test_foreign_bytes_are_no_members(data: bytes) -> None:
     assert list(walk(data, GZIP)) == []
     assert list(walk(data, ZSTD)) == []
+
+
+# deletion
+
+
+def of(number: int, user: str) -> tuple[int, Event]:
+    numbered = event(number)
+    payload = {**numbered.payload, "userId": user}
+    return number, event_of(payload, "id-web", START_MS + number, jsonio.dumps(payload))
+
+
+async def mixed(bench: Bench, **settings: Any) -> Sink:
+    """Three files, the last of which grows: every third event is of `gone`, and the second file holds nothing else."""
+    sink = bench.open(roll_bytes=2_000, **settings)
+    for first in range(1, 61, 20):
+        users = ["gone" if first == 21 or number % 3 == 0 else "stays" for number in range(first, first + 20)]
+        await sink.write([of(number, user) for number, user in zip(range(first, first + 20), users, strict=True)])
+    await sink.write([of(number, "gone" if number % 3 == 0 else "stays") for number in range(61, 65)])
+    assert len(bench.files()) >= 4
+    return sink
+
+
+def eraser(bench: Bench) -> Any:
+    assert DEFINITION.open_archive is not None
+    return DEFINITION.open_archive({}, SinkContext(bench.clock, bench.folder, str))
+
+
+STAYS = [number for number in (*range(1, 21), *range(41, 65)) if number % 3]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "none"])
+async def test_the_lines_of_a_user_go_and_the_manifest_tells_what_is_left(bench: Bench, compression: str) -> None:
+    sink, users = await mixed(bench, compression=compression), Subjects(["gone", "nobody"])
+    assert await eraser(bench).find(users) == 64 - len(STAYS)
+    assert isinstance(sink, Filing)
+    await sink.finish()
+    root = bench.folder / "archive"
+    untouched = {file: entry for file, entry in Manifest(root).entries().items() if entry.first_seq > 61}
+    assert await eraser(bench).erase(users) == 64 - len(STAYS)
+    assert bench.read() == STAYS
+    assert (await eraser(bench).find(users), await eraser(bench).erase(users)) == (0, 0)
+    assert [fault for _, fault in verify(root) if fault] == []
+    entries = Manifest(root).entries()
+    assert sum(entry.count for entry in entries.values()) == len(STAYS)
+    assert all(entries[file] == entry for file, entry in untouched.items())
+    assert not any(
+        b"gone" in (gzip.decompress(data) if path.suffix == ".gz" else data)
+        for path in root.rglob("*")
+        if path.is_file()
+        for data in [path.read_bytes()]
+    )
+    await sink.write([of(65, "stays")])
+    await sink.close()
+    assert bench.read() == [*STAYS, 65]
+
+
+async def test_a_file_that_is_being_written_is_left_until_it_is_finished_and_one_that_a_crash_left_is_finished_first(bench: Bench) -> None:
+    sink, users = bench.open(), Subjects(["gone"])
+    await sink.write([of(1, "gone"), of(2, "stays")])
+    assert (await eraser(bench).find(users), await eraser(bench).erase(users)) == (1, 0)
+    sink._open["web"].close()  # type: ignore[attr-defined]
+    assert await eraser(bench).erase(users) == 1
+    assert (bench.read(), bench.names()) == ([2], ["1-2.ndjson.gz"])
+
+
+@pytest.mark.parametrize("step", ["before the manifest", "before the name"])
+async def test_an_erasure_that_a_crash_broke_off_is_finished_by_the_next(bench: Bench, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink, users = bench.open(), Subjects(["gone"])
+    await sink.write([of(1, "gone"), of(2, "stays")])
+    await sink.close()
+
+    class Crash(BaseException): ...
+
+    def crash(*_: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr("relay.destinations.archive.manifest.Writing.add" if step == "before the manifest" else "pathlib.Path.replace", crash)
+        erase(bench.folder / "archive", users)
+    assert len(bench.files()) == 2
+    assert erase(bench.folder / "archive", users) == 1
+    assert (bench.read(), bench.names()) == ([2], ["1-2.ndjson.gz"])
+    assert [fault for _, fault in verify(bench.folder / "archive") if fault] == []
 
 
 def test_the_definition_says_what_is_wrong_with_its_settings() -> None:

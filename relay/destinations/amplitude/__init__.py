@@ -10,7 +10,7 @@ from relay.destinations.amplitude.events import (
     read_purchase_answer,
 )
 from relay.destinations.amplitude.fields import EVENT, GROUP, IDENTIFY, MAP_USER, PURCHASE
-from relay.destinations.amplitude.server import REGIONS, probe
+from relay.destinations.amplitude.server import REGIONS, delete_user, probe
 from relay.destinations.amplitude.users import group_identify_user, identify_user, map_user
 from relay.kit.defaults import template
 from relay.kit.definition import Action, Definition, Preset, Setting
@@ -23,7 +23,7 @@ DEFINITION = Definition(
     description="Sends events, and properties of users and groups, to Amplitude.",
     settings=(
         Setting("apiKey", "API key", required=True, secret=True, help="Settings, Projects, API key."),
-        Setting("secretKey", "Secret key", secret=True, help="Used by relay check only."),
+        Setting("secretKey", "Secret key", secret=True, help="Used by relay check, and to delete users."),
         Setting("endpoint", "Region", choices=REGIONS, default=REGIONS[0]),
         Setting(
             "deduplicate", "Deduplicate", type="boolean", default=False,
@@ -91,4 +91,5 @@ DEFINITION = Definition(
     ),
     test=probe,
     read_test=read_event_answer,
+    on_delete=delete_user,
 )  # fmt: skip

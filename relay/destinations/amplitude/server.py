@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from relay.base.secret import reveal
+from relay.errors import Misconfigured
 from relay.kit.post import USER_AGENT, basic_auth, json_text, post_form, post_json
 from relay.kit.request import Request
 
 Settings = Mapping[str, Any]
 
+SECRETS: Final = frozenset(("authorization",))
 REGIONS: Final = ("north_america", "europe")
 HOST: Final = "https://api2.amplitude.com"
 EU_HOST: Final = "https://api.eu.amplitude.com"
@@ -37,9 +39,17 @@ def probe(settings: Settings) -> Request:
     """With the secret key: a search for a user. Without it: a request with no event, which Amplitude refuses and which shows that it is there."""
     if not settings.get("secretKey"):
         return post_events(settings, [], {})
-    host = "https://analytics.eu.amplitude.com" if _is_eu(settings) else "https://amplitude.com"
     authorization = basic_auth(reveal(settings["apiKey"]), reveal(settings["secretKey"]))
-    return Request("GET", f"{host}/api/2/usersearch?user=relay@example.com", (USER_AGENT, authorization), secrets=frozenset(("authorization",)))
+    return Request("GET", f"{_dashboard(settings)}/api/2/usersearch?user=relay@example.com", (USER_AGENT, authorization), secrets=SECRETS)
+
+
+def delete_user(settings: Settings, user_id: str) -> Request:
+    """A job of Amplitude's that deletes what the project has of a user (User Privacy API); a user that it does not know is no error."""
+    secret = reveal(settings.get("secretKey"))
+    if not secret:
+        raise Misconfigured("deleting a user needs the setting secret_key")
+    body = {"user_ids": [user_id], "requester": "relay", "ignore_invalid_id": "True"}
+    return post_json(f"{_dashboard(settings)}/api/2/deletions/users", body, (basic_auth(reveal(settings["apiKey"]), secret),), secrets=SECRETS)
 
 
 def _post_form(settings: Settings, url: str, pairs: dict[str, str], fields: Mapping[str, Any]) -> Request:
@@ -54,6 +64,11 @@ def _options(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _host(settings: Settings) -> str:
     return EU_HOST if _is_eu(settings) else HOST
+
+
+def _dashboard(settings: Settings) -> str:
+    """Where the calls are that need the secret key."""
+    return "https://analytics.eu.amplitude.com" if _is_eu(settings) else "https://amplitude.com"
 
 
 def _is_eu(settings: Settings) -> bool:

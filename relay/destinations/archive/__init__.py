@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from relay.destinations.archive.reader import ArchiveFiles
+from relay.destinations.archive.erase import ErasableFiles
 from relay.destinations.archive.sink import ArchiveSink, Layout
 from relay.errors import Problem
 from relay.kit.definition import Action, Definition, Preset, Setting
@@ -26,7 +26,7 @@ def _open(settings: dict[str, Any], context: SinkContext) -> Sink:
 
 
 def _open_archive(settings: dict[str, Any], context: SinkContext) -> Archive:
-    return ArchiveFiles(root_of(settings, context.folder), context.source_slugs)
+    return ErasableFiles(root_of(settings, context.folder), context.source_slugs)
 
 
 def _check(settings: Mapping[str, Any]) -> list[Problem]:

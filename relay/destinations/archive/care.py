@@ -93,11 +93,11 @@ def prune(root: Path, files: list[Listed]) -> None:
                 (root / name).unlink(missing_ok=True)
             writing.forget(set(names))
         for folder in sorted({(root / name).parent for name in names}):
-            _drop_empty(folder, root)
+            drop_empty(folder, root)
 
 
-def _drop_empty(folder: Path, root: Path) -> None:
-    """A folder that relay is about to write to may be refused to go, or be made again: both are fine."""
+def drop_empty(folder: Path, root: Path) -> None:
+    """Delete a folder, and those above it, as far as they are empty. A folder that relay is about to write to may be refused to go, or be made again: both are fine."""
     while folder != root:
         try:
             folder.rmdir()

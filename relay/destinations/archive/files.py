@@ -146,7 +146,7 @@ def recover(path: Path) -> list[Range]:
         tally, start = Tally(), 0
         for end, runs in members:
             lines = codec.unpack(data[start:end]) if codec else data[start:end]
-            tally.add(list(seqs_of(runs)), _times(path, lines), len(lines))
+            tally.add(list(seqs_of(runs)), times_of(path, lines), len(lines))
             start = end
         if not tally.count:
             path.unlink()
@@ -180,7 +180,7 @@ def finish(path: Path, tally: Tally) -> None:
     sync_folder(path.parent)
 
 
-def _times(path: Path, lines: bytes) -> list[int]:
+def times_of(path: Path, lines: bytes) -> list[int]:
     """When relay received each line; of one that cannot be read: the beginning of its hour."""
     place = place_of("/".join(path.parts[-4:-1]))
     hour_ms = place[1] * HOUR_MS if place else 0

@@ -15,7 +15,7 @@ from relay.kit.sink import Estimate, Page, Span
 
 
 class ArchiveFiles:
-    """The Archive over the files of one folder."""
+    """What is read of the files of one folder."""
 
     def __init__(self, root: Path, slug_of: Callable[[str], str]) -> None:
         self._root = root

@@ -61,9 +61,13 @@ class ArchiveSink:
         if any(self._is_due(file) for file in list(self._open.values())):
             await asyncio.to_thread(self._roll, only_due=True)
 
+    async def finish(self) -> None:
+        """Finish every open file, after the write in progress."""
+        await asyncio.to_thread(self._roll, only_due=False)
+
     async def close(self) -> None:
         """Finish every open file; calling it twice is harmless."""
-        await asyncio.to_thread(self._roll, only_due=False)
+        await self.finish()
 
     def _write(self, events: Sequence[Numbered]) -> list[DeliveryError | None]:
         results: list[DeliveryError | None] = [None] * len(events)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from relay.destinations.braze.api import delete_user
 from relay.destinations.braze.events import TRACK_EVENT, TRACK_PURCHASE
 from relay.destinations.braze.users import CREATE_ALIAS, IDENTIFY_USER, UPDATE_PROFILE
 from relay.errors import Problem
@@ -39,4 +40,5 @@ DEFINITION = Definition(
         Preset("Identify Calls", "updateUserProfile", 'type = "identify"'),
     ),
     check=check,
+    on_delete=delete_user,
 )  # fmt: skip

@@ -43,6 +43,11 @@ def post(settings: Mapping[str, Any], where: str, body: Mapping[str, Any], heade
     return post_json(settings["endpoint"].rstrip("/") + where, body, (key, *headers), secrets=SECRETS)
 
 
+def delete_user(settings: Mapping[str, Any], user_id: str) -> Request:
+    """Deletes the profile with this external id."""
+    return post(settings, "/users/delete", {"external_ids": [user_id]})
+
+
 def whom(fields: Fields) -> dict[str, Any]:
     """The ids of the user. Raises PayloadError when there is none."""
     ids = {name: fields[name] for name in ("braze_id", "external_id", "email") if name in fields}

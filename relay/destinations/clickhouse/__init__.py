@@ -1,19 +1,26 @@
 """ClickHouse: events as rows of tables, in Segment's warehouse layout, over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from relay.destinations.clickhouse.eraser import ClickHouseEraser
 from relay.destinations.clickhouse.server import Server, ask
 from relay.destinations.clickhouse.sink import ClickHouseSink
 from relay.errors import Problem
 from relay.kit.definition import Action, Definition, Preset, Setting
 from relay.kit.request import Request
-from relay.kit.sink import EVERY_CALL, Sink, SinkContext
+from relay.kit.sink import EVERY_CALL, Eraser, Sink, SinkContext
+from relay.kit.warehouse import schema_of
 
 
 def _open(settings: dict[str, Any], context: SinkContext) -> Sink:
     return ClickHouseSink(Server.of(settings), settings.get("database") or "", context)
+
+
+def _open_eraser(settings: dict[str, Any], context: SinkContext, slugs: Sequence[str]) -> Eraser:
+    databases = [settings["database"]] if settings.get("database") else [schema_of(slug) for slug in slugs]
+    return ClickHouseEraser(Server.of(settings), databases, context)
 
 
 def _test(settings: Mapping[str, Any]) -> Request:
@@ -66,4 +73,5 @@ DEFINITION = Definition(
     test=_test,
     open_sink=_open,
     has_tables=True,
+    open_eraser=_open_eraser,
 )

@@ -36,13 +36,21 @@ class Server:
 
 def ask(server: Server, query: str, body: bytes = b"", **settings: str) -> Request:
     """A statement; `body`: the rows of an INSERT."""
-    parameters = urlencode({"query": query, "wait_end_of_query": "1"} | settings)
+    return _request(server, {"query": query, "wait_end_of_query": "1"} | settings, body)
+
+
+def order(server: Server, statement: str) -> Request:
+    """A statement that may be too long for an address."""
+    return _request(server, {"wait_end_of_query": "1"}, statement.encode("utf-8", "surrogatepass"))
+
+
+def _request(server: Server, parameters: Mapping[str, str], body: bytes) -> Request:
     headers = (
         ("X-ClickHouse-User", server.user),
         ("X-ClickHouse-Key", server.password.reveal()),
         ("Content-Type", "text/plain; charset=utf-8"),
     )
-    return Request("POST", f"{server.url}/?{parameters}", headers, body, secrets=frozenset(("x-clickhouse-key",)))
+    return Request("POST", f"{server.url}/?{urlencode(parameters)}", headers, body, secrets=frozenset(("x-clickhouse-key",)))
 
 
 def meaning_of(response: Response) -> DeliveryError | None:

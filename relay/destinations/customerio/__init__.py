@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from relay.destinations.customerio import devices, events, objects, people, reports
-from relay.destinations.customerio.api import SECRETS, authorization, origin
+from relay.destinations.customerio.api import SECRETS, authorization, delete_person, origin
 from relay.kit.definition import Definition, Preset, Setting
 from relay.kit.post import USER_AGENT
 from relay.kit.request import Request
@@ -47,4 +47,5 @@ DEFINITION = Definition(
     actions=ACTIONS,
     presets=tuple(Preset(name, slug, ACTIONS[slug].default_trigger) for name, slug in PRESETS.items()),
     test=test,
+    on_delete=delete_person,
 )

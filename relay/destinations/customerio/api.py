@@ -61,6 +61,11 @@ def post(settings: Mapping[str, Any], where: str, body: Mapping[str, Any]) -> Re
     return post_json(origin(settings) + where, body, (authorization(settings),), secrets=SECRETS)
 
 
+def delete_person(settings: Mapping[str, Any], user_id: str) -> Request:
+    """Deletes a person and what they did."""
+    return post(settings, "/api/v2/entity", operation("person", "delete", {"person_id": user_id}))
+
+
 def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
     """A batch that was taken names the operations that were not, by their place in it."""
     if not response.is_ok or b'"errors"' not in response.body:

@@ -1,6 +1,6 @@
 """FullStory: events and users, by its server API version 2."""
 
-from relay.destinations.fullstory.send import identify_user, probe, track_event
+from relay.destinations.fullstory.send import delete_user, identify_user, probe, track_event
 from relay.kit.defaults import path
 from relay.kit.definition import Action, Definition, Field, Preset, Setting
 
@@ -49,4 +49,5 @@ DEFINITION = Definition(
         Preset("Identify User", "identifyUserV2", IDENTIFY),
     ),
     test=probe,
+    on_delete=delete_user,
 )  # fmt: skip

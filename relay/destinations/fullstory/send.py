@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from relay.base.secret import reveal
 from relay.kit.definition import Delivery
@@ -55,6 +55,11 @@ def identify_user(settings: Settings, delivery: Delivery) -> Request:
 def probe(settings: Settings) -> Request:
     """Who the key belongs to."""
     return Request("GET", f"{_host(settings)}/me", (USER_AGENT, *_headers(settings)), secrets=SECRETS)
+
+
+def delete_user(settings: Settings, user_id: str) -> Request:
+    """Deletes a user with all sessions and events; the key must be an admin's."""
+    return Request("DELETE", f"{_host(settings)}/v2/users?uid={quote(user_id, safe='')}", (USER_AGENT, *_headers(settings)), secrets=SECRETS)
 
 
 def plain_names(properties: Mapping[str, Any], depth: int = 1) -> dict[str, Any]:

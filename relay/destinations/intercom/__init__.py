@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from relay.destinations.intercom.api import ORIGINS, call
+from relay.destinations.intercom.api import ORIGINS, call, delete_contact
 from relay.destinations.intercom.company import GROUP_IDENTIFY_CONTACT
 from relay.destinations.intercom.contact import IDENTIFY_CONTACT
 from relay.destinations.intercom.event import TRACK_EVENT
@@ -27,4 +27,5 @@ DEFINITION = Definition(
     ),
     actions={one.slug: one for one in (IDENTIFY_CONTACT, GROUP_IDENTIFY_CONTACT, TRACK_EVENT)},
     test=test,
+    on_delete=delete_contact,
 )

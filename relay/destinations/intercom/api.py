@@ -51,6 +51,13 @@ def find_contact(settings: Mapping[str, Any], external_id: str, email: str) -> S
     return "", True
 
 
+def delete_contact(settings: Mapping[str, Any], user_id: str) -> Steps[None]:
+    """Deletes the contact with this external id; when there is none, nothing."""
+    contact_id, _ = yield from find_contact(settings, user_id, "")
+    if contact_id:
+        yield call(settings, "DELETE", f"/contacts/{segment_of(contact_id)}")
+
+
 def segment_of(text: str) -> str:
     """`text` as one segment of a path."""
     return quote(text, safe="")

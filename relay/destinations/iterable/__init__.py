@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from relay.destinations.iterable.api import ORIGINS, SECRETS, key, origin
+from relay.destinations.iterable.api import ORIGINS, SECRETS, delete_user, key, origin
 from relay.destinations.iterable.commerce import TRACK_PURCHASE, UPDATE_CART
 from relay.destinations.iterable.events import TRACK_EVENT
 from relay.destinations.iterable.users import UPDATE_USER
@@ -33,4 +33,5 @@ DEFINITION = Definition(
         Preset("Order Completed Calls", "trackPurchase", TRACK_PURCHASE.default_trigger),
     ),
     test=test,
+    on_delete=delete_user,
 )

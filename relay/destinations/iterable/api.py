@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from relay.base.secret import reveal
 from relay.errors import DeliveryError, PayloadError, Permanent
 from relay.kit.defaults import first_of, path
 from relay.kit.definition import Delivery, Field
 from relay.kit.moment import unix_ms
-from relay.kit.post import post_json
+from relay.kit.post import USER_AGENT, post_json
 from relay.kit.request import Request, Response
 
 ORIGINS: Final[Mapping[str, str]] = {"united_states": "https://api.iterable.com", "europe": "https://api.eu.iterable.com"}
@@ -51,6 +52,11 @@ def key(settings: Mapping[str, Any]) -> tuple[str, str]:
 def post(settings: Mapping[str, Any], where: str, body: Mapping[str, Any]) -> Request:
     """`where`: the path of the API."""
     return post_json(origin(settings) + where, body, (key(settings),), secrets=SECRETS)
+
+
+def delete_user(settings: Mapping[str, Any], user_id: str) -> Request:
+    """Deletes a user; Iterable answers before it is done."""
+    return Request("DELETE", f"{origin(settings)}/api/users/byUserId/{quote(user_id, safe='')}", (USER_AGENT, key(settings)), secrets=SECRETS)
 
 
 def check_user(fields: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from relay.destinations.klaviyo.api import get
+from relay.destinations.klaviyo.api import delete_profile, get
 from relay.destinations.klaviyo.events import ORDER_COMPLETED, TRACK_EVENT
 from relay.destinations.klaviyo.profiles import ADD_TO_LIST, REMOVE_FROM_LIST, UPSERT_PROFILE
 from relay.destinations.klaviyo.subscriptions import SUBSCRIBE, UNSUBSCRIBE
@@ -25,4 +25,5 @@ DEFINITION = Definition(
     ),
     actions={action.slug: action for action in (UPSERT_PROFILE, ADD_TO_LIST, REMOVE_FROM_LIST, TRACK_EVENT, ORDER_COMPLETED, SUBSCRIBE, UNSUBSCRIBE)},
     test=test,
+    on_delete=delete_profile,
 )

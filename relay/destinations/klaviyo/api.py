@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 from relay.base.secret import reveal
 from relay.errors import DeliveryError, PayloadError, Permanent, Retryable
 from relay.kit.definition import Delivery, Field
 from relay.kit.post import JSON_HEADERS, Headers, post_json
 from relay.kit.request import Request, Response
+from relay.kit.steps import Steps
 
 ORIGIN: Final = "https://a.klaviyo.com"
 REVISION: Final = "2025-01-15"
@@ -50,6 +52,19 @@ def send(settings: Mapping[str, Any], where: str, body: Mapping[str, Any], metho
 def get(settings: Mapping[str, Any], where: str) -> Request:
     """`where`: path and query."""
     return Request("GET", ORIGIN + where, (*JSON_HEADERS, *headers(settings)), secrets=SECRETS)
+
+
+def delete_profile(settings: Mapping[str, Any], user_id: str) -> Steps[None]:
+    """A job of Klaviyo's that deletes the profile with this external id, and its events; when there is none, nothing."""
+    text = user_id.replace("\\", "\\\\").replace('"', '\\"')
+    wanted = quote(f'equals(external_id,"{text}")', safe="")
+    found = yield get(settings, f"/api/profiles?filter={wanted}")
+    profiles = found.json_object().get("data") if found.is_ok else None
+    for profile in profiles if isinstance(profiles, list) else ():
+        profile_id = profile.get("id") if isinstance(profile, Mapping) else None
+        if profile_id:
+            job = {"type": "data-privacy-deletion-job", "attributes": {"profile": {"data": {"type": "profile", "id": str(profile_id)}}}}
+            yield send(settings, "/api/data-privacy-deletion-jobs", {"data": job})
 
 
 def phone_number(fields: Fields) -> str | None:

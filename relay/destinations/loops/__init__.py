@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from relay.destinations.loops.api import ORIGIN, SECRETS, authorization
+from relay.destinations.loops.api import ORIGIN, SECRETS, authorization, delete_contact
 from relay.destinations.loops.contacts import UPDATE_CONTACT
 from relay.destinations.loops.events import SEND_EVENT
 from relay.kit.definition import Definition, Setting
@@ -23,4 +23,5 @@ DEFINITION = Definition(
     settings=(Setting("apiKey", "API key", required=True, secret=True, help="From Settings, API, in Loops."),),
     actions={action.slug: action for action in (UPDATE_CONTACT, SEND_EVENT)},
     test=test,
+    on_delete=delete_contact,
 )

@@ -23,6 +23,11 @@ def request(settings: Mapping[str, Any], method: str, where: str, body: Mapping[
     return post_json(ORIGIN + where, body, (authorization(settings), *headers), secrets=SECRETS, method=method)
 
 
+def delete_contact(settings: Mapping[str, Any], user_id: str) -> Request:
+    """Deletes the contact with this user id."""
+    return request(settings, "POST", "/api/v1/contacts/delete", {"userId": user_id})
+
+
 def read_answer(deliveries: Sequence[Delivery], response: Response) -> Sequence[DeliveryError | None] | None:
     """`success: false` is a refusal, whatever the status beside it."""
     if not response.is_ok:

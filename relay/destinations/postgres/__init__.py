@@ -1,22 +1,38 @@
 """PostgreSQL: events as rows of tables, in Segment's warehouse layout. Needs the extra relay[postgres]."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from relay.base.secret import reveal
 from relay.errors import Problem
 from relay.kit.definition import Action, Definition, Preset, Setting
-from relay.kit.sink import EVERY_CALL, Sink, SinkContext
+from relay.kit.sink import EVERY_CALL, Eraser, Sink, SinkContext
+from relay.kit.warehouse import schema_of
+
+if TYPE_CHECKING:
+    from relay.destinations.postgres.server import Server
 
 TLS = ("verify", "require", "disable")
 
 
 def _open(settings: dict[str, Any], context: SinkContext) -> Sink:
-    from relay.destinations.postgres.server import Server
     from relay.destinations.postgres.sink import PostgresSink
 
-    server = Server(
+    return PostgresSink(_server(settings), settings.get("schema") or "", context)
+
+
+def _open_eraser(settings: dict[str, Any], context: SinkContext, slugs: Sequence[str]) -> Eraser:
+    from relay.destinations.postgres.eraser import PostgresEraser
+
+    schemas = [settings["schema"]] if settings.get("schema") else [schema_of(slug) for slug in slugs]
+    return PostgresEraser(_server(settings), schemas, context)
+
+
+def _server(settings: dict[str, Any]) -> "Server":
+    from relay.destinations.postgres.server import Server
+
+    return Server(
         host=settings["host"],
         port=settings["port"],
         database=settings["database"],
@@ -25,7 +41,6 @@ def _open(settings: dict[str, Any], context: SinkContext) -> Sink:
         tls=settings["tls"],
         ca_file=settings.get("caFile") or "",
     )
-    return PostgresSink(server, settings.get("schema") or "", context)
 
 
 def _check(settings: Mapping[str, Any]) -> list[Problem]:
@@ -71,4 +86,5 @@ DEFINITION = Definition(
     check=_check,
     open_sink=_open,
     has_tables=True,
+    open_eraser=_open_eraser,
 )

@@ -1,12 +1,16 @@
 """What the bucket holds, read back, day by day."""
 
+import asyncio
+import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 from relay.destinations.s3.store import Store
 from relay.errors import Retryable
+from relay.kit.members import PLAIN, codec_of
 from relay.kit.shelf import Line, Piece, hours_of, lines_of, pages, place_of, safe_slug, seqs_named
 from relay.kit.sink import Estimate, Page, Span
+from relay.kit.subjects import Subjects
 
 _Found = tuple[str, str, int]
 """Source id, key, size."""
@@ -37,6 +41,42 @@ class ObjectArchive:
     async def read(self, span: Span) -> AsyncIterator[Page]:
         async for page in pages(self._pieces(span), span):
             yield page
+
+    async def find(self, users: Subjects) -> int:
+        """How many lines are theirs; every object is read."""
+        count = 0
+        async for _, lines in self._everything():
+            count += await asyncio.to_thread(lambda lines=lines: sum(users.owns(line) for _, line in lines))  # type: ignore[misc]
+        return count
+
+    async def erase(self, users: Subjects) -> int:
+        """Write the objects that hold a line of theirs again without it, each before the old one goes. Returns how many lines went."""
+        erased = 0
+        async for key, lines in self._everything():
+            rest = await asyncio.to_thread(lambda lines=lines: [one for one in lines if not users.owns(one[1])])  # type: ignore[misc]
+            if len(rest) == len(lines):
+                continue
+            if rest:
+                await self._rewrite(key, rest)
+            await self._store.delete(key)
+            erased += len(lines) - len(rest)
+        return erased
+
+    async def _rewrite(self, key: str, lines: Sequence[Line]) -> None:
+        folder, _, name = key.rpartition("/")
+        named, codec = seqs_named(name), codec_of(name)
+        assert named is not None, "only those are looked at"
+        text = b"\n".join(line for _, line in lines) + b"\n"
+        data = await asyncio.to_thread(codec.pack, text, [seq for seq, _ in lines]) if codec else text
+        ending = codec.ending if codec else PLAIN
+        await self._store.put(f"{folder}/{named[0]}-{named[1]}.{len(lines)}-{zlib.crc32(text):08x}{ending}", data)
+
+    async def _everything(self) -> AsyncIterator[tuple[str, list[Line]]]:
+        """Every object of relay's, whatever its source."""
+        async for key, _ in self._store.keys("source="):
+            folder, _, name = key.rpartition("/")
+            if place_of(folder) and seqs_named(name):
+                yield key, await self._load(key)
 
     async def close(self) -> None:
         await self._store.close()

@@ -61,6 +61,10 @@ class Store:
         except Exception as error:  # fence: whatever the library stumbles over, no event is given up for it
             raise meaning_of(error) from error
 
+    async def delete(self, key: str) -> None:
+        """Delete an object; one that is gone already is no error."""
+        await self._call("delete_object", Key=self.prefix + key)
+
     async def keys(self, prefix: str) -> AsyncIterator[tuple[str, int]]:
         """Keys that begin so, in their order, and their sizes."""
         token: dict[str, str] = {}
