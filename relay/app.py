@@ -40,17 +40,21 @@ from relay.control.colors import Colors
 from relay.control.drift import DriftStore, DriftWatch
 from relay.control.dry_runs import DryRuns
 from relay.control.fieldbook import Fieldbook
+from relay.control.forget import Forget, Shops, kind_of
 from relay.control.infer import Infer, TrafficReader
 from relay.control.inventory import Inventory
+from relay.control.job_store import JobStore
 from relay.control.live import Live
 from relay.control.measure import Measure
 from relay.control.operate import Operations
+from relay.control.places import Books, Kept, Receiver, Ring
 from relay.control.plans import Plans
 from relay.control.preview import Preview
 from relay.control.privacy_view import PrivacyView
 from relay.control.publish import Publisher
 from relay.control.pulse import Pulse
 from relay.control.replay import Replays
+from relay.control.residue import Residue
 from relay.control.schema_view import SourceSchema
 from relay.control.seen_store import SeenStore
 from relay.control.statistics import Statistics
@@ -64,7 +68,7 @@ from relay.delivery.supervisor import Supervisor, Supplies
 from relay.destinations import load_catalog, readme_of
 from relay.errors import ConfigError, Problem
 from relay.kit.request import Transport
-from relay.kit.sink import Archive, Sink, SinkContext
+from relay.kit.sink import Archive, Eraser, Send, Sink, SinkContext
 from relay.net.client import HttpTransport
 from relay.net.dial import dial
 from relay.net.guard import parse_allow
@@ -87,6 +91,7 @@ from relay.web.console.alerts import AlertRoutes
 from relay.web.console.app import ConsoleApi, Ready, private_app
 from relay.web.console.catalog import CatalogRoutes
 from relay.web.console.dry_run import DryRunRoutes
+from relay.web.console.forget import ForgetRoutes
 from relay.web.console.live import LiveRoutes
 from relay.web.console.plans import PlanRoutes
 from relay.web.console.preview import PreviewRoutes
@@ -102,6 +107,7 @@ from relay.workspace.assemble import Loaded, load, setting_digest
 from relay.workspace.model import Destination, Workspace
 from relay.workspace.store import WorkspaceStore
 from relay.workspace.stored import Stored
+from relay.workspace.suppressions import Suppressions, SuppressionStore
 
 log = structlog.get_logger("relay.app")
 
@@ -167,6 +173,7 @@ class App:
             self._build_alerts()
             await self._supervise()
             await self._listen()
+            self._keep(supervise(self.forget.run, name="forget", on_crash=lambda error, delay_s: None), "forget")
             if self.settings.alerts.enabled:
                 self._keep(supervise(self.watch.run, name="alerts", on_crash=lambda error, delay_s: None), "alerts")
         except BaseException:
@@ -206,6 +213,8 @@ class App:
         candidate, warnings = self._read(self._stored)
         workspace = await self.workspaces.save(candidate, "start", self._seams.clock.now(), self._stored)
         self.current = Current(self._compile(workspace))
+        self.suppressions = SuppressionStore(self.database, self._seams.clock, self._suppress)
+        await self.suppressions.load()
         self.metrics.set("relay_workspace_version", workspace.version)
         self._first_warnings = warnings
 
@@ -234,6 +243,9 @@ class App:
             stored=stored,
         )
         return loaded.workspace, list(loaded.warnings)
+
+    def _suppress(self, suppressions: Suppressions) -> None:
+        self.current.suppressions = suppressions
 
     def _compile(self, workspace: Workspace) -> Compiled:
         return compile_workspace(workspace, self._catalog)
@@ -302,6 +314,23 @@ class App:
     def _archive(self, destination: CompiledDestination) -> Archive | None:
         open_archive = destination.definition.open_archive
         return open_archive(dict(destination.destination.settings), self._sink_context(destination)) if open_archive else None
+
+    def _kept(self, destination: CompiledDestination) -> Kept | None:
+        """What a destination stored, as far as users can be deleted from it."""
+        definition, model = destination.definition, destination.destination
+        if definition.open_archive is None and definition.open_eraser is None:
+            return None
+        settle = partial(self.supervisor.finish_files, model.destination_id)
+        return Kept(model.slug, kind_of(destination), partial(self._seams.open_transport, model), partial(self._eraser, destination), settle)
+
+    def _eraser(self, destination: CompiledDestination, send: Send) -> Eraser:
+        """Of a destination that has one."""
+        settings, context = dict(destination.destination.settings), replace(self._sink_context(destination), send=send)
+        if destination.definition.open_archive is not None:
+            return destination.definition.open_archive(settings, context)
+        assert destination.definition.open_eraser is not None, "only such destinations are asked"
+        slugs = [self._source_slug(source_id) for source_id in destination.destination.source_ids]
+        return destination.definition.open_eraser(settings, context, slugs)
 
     def _sink_context(self, destination: CompiledDestination) -> SinkContext:
         allow = parse_allow(destination.destination.allow_private)
@@ -430,6 +459,7 @@ class App:
         tap = Tap(clock, self.metrics, ring_rows=ui.ring_events, max_rate=ui.max_rows_per_s)
         pulse = Pulse(totals=self.outbox.totals, operations=self.operations, current=self.current, clock=clock, firing=lambda: len(self.watch.alerts))
         live = Live(tap=tap, outbox=self.outbox, router=self.router, current=self.current, pulse=pulse, aloft=self.supervisor.aloft)
+        self._ring = Ring(live)
         self.live = LiveRoutes(live, self.gate, clock, version=__version__, max_viewers=ui.max_viewers, mask_names=tuple(ui.mask))
         self.watch.listeners.append(lambda alert: self.live.announce(shown(alert, [])))
 
@@ -446,6 +476,7 @@ class App:
             lambda: self.upkeep.room, lambda: self.publisher.warnings,
         )  # fmt: skip
         session_routes = SessionRoutes(gate=self.gate, sessions=self.sessions, links=self._links, tokens=tokens, clock=clock, version=__version__)
+        self.forget = self._forget(tokens)
         alerting = Alerting(
             watch=self.watch,
             store=self.alert_store,
@@ -469,6 +500,7 @@ class App:
             mask_names=ui.mask,
             parts=(
                 session_routes,
+                ForgetRoutes(self.forget),
                 SettingsRoutes(inventory, tokens),
                 AlertRoutes(alerting),
                 DryRunRoutes(self.dry_runs),
@@ -496,6 +528,19 @@ class App:
             violations=self.violations,
         )
         return PlanRoutes(plans, Infer(self.traffic, self.current, tuple(self.settings.ui.mask)), clock)
+
+    def _forget(self, tokens: TokenStore) -> Forget:
+        """Deletion requests, and every place that they search."""
+        clock, open_transport = self._seams.clock, self._seams.open_transport
+        shops = Shops(
+            own=(Books(self.outbox, self.alert_store, tokens), self._ring),
+            kept=self._kept,
+            receiver=lambda destination: Receiver(destination, partial(open_transport, destination.destination), clock),
+        )
+        return Forget(
+            jobs=JobStore(self.database), suppressions=self.suppressions, shops=shops, residue=Residue(self.database, self._folder.path),
+            current=self.current, access=tokens, clock=clock,
+        )  # fmt: skip
 
     def _health(self) -> Health:
         """Liveness, readiness and metrics."""

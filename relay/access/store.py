@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 from relay.access.operator import Operator, Role
 from relay.base.clock import Clock
 from relay.errors import RequestError
+from relay.kit.subjects import Subjects
 
 T = TypeVar("T")
 PREFIX_CHARS: Final = 8
@@ -21,6 +22,10 @@ AUDIT_MAX: Final = 100_000
 AUDIT_SEARCHED: Final = 5_000
 USED_EVERY_S: Final = 3600
 """Last use is kept by the hour, so that a busy token costs one write an hour."""
+
+
+_RECORDS: Final = "SELECT id, subject, detail FROM audit"  # the whole table, which is bounded
+_BLANK: Final = "UPDATE audit SET subject = ?, detail = ? WHERE id = ?"
 
 
 class WriteQueue(Protocol):
@@ -117,6 +122,24 @@ class TokenStore:
         bound = (2**63 - 1 if before is None else before, AUDIT_SEARCHED if subject else limit, subject, limit)
         rows = await self._database.read(lambda connection: connection.execute(sql, bound).fetchall())
         return [(row[0], AuditRecord(*row[1:])) for row in rows]
+
+    async def audits_naming(self, users: Subjects) -> int:
+        """How many records name one of these users."""
+
+        def query(connection: sqlite3.Connection) -> int:
+            return sum(users.mentions(subject) or users.mentions(detail) for _, subject, detail in connection.execute(_RECORDS))
+
+        return await self._database.read(query)
+
+    async def erase_audits(self, users: Subjects) -> None:
+        """Blank what names them; that something was ordered, when and by whom stays."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            for number, *texts in connection.execute(_RECORDS).fetchall():
+                if any(map(users.mentions, texts)):
+                    connection.execute(_BLANK, (*("(erased)" if users.mentions(text) else text for text in texts), number))
+
+        await self._database.write(job)
 
     async def audit(self, record: AuditRecord) -> None:
         """Keep one order."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from relay.base import jsonio
+from relay.kit.subjects import Subjects
 
 T = TypeVar("T")
 FIRING: Final = "firing"
@@ -30,6 +31,8 @@ _MUTES = "SELECT cause, until_s, by FROM mute"
 _MUTE = "REPLACE INTO mute (cause, until_s, by) VALUES (?, ?, ?)"
 _MUTED = "UPDATE alert SET muted_until_s = ?, muted_by = ? WHERE cause = ? AND state = 'firing'"
 _COUNTS = "SELECT rule, count(*) FROM alert WHERE opened_s >= ? GROUP BY rule"  # by alert_opened
+_CONTENTS = "SELECT id, content FROM alert"  # the whole table: alerts are few
+_SAY = "UPDATE alert SET content = ? WHERE id = ?"
 _TRIM = ("DELETE FROM alert WHERE state = 'resolved' AND opened_s < ?", "DELETE FROM mute WHERE until_s < ?")
 
 
@@ -158,6 +161,23 @@ class AlertStore:
     async def counts(self, since_s: float) -> dict[str, int]:
         """How often each rule has fired since then."""
         return dict(await self._database.read(lambda connection: connection.execute(_COUNTS, (since_s,)).fetchall()))
+
+    async def naming(self, users: Subjects) -> list[int]:
+        """Ids of the alerts that name one of these users."""
+        rows = await self._database.read(lambda connection: connection.execute(_CONTENTS).fetchall())
+        return [alert_id for alert_id, content in rows if users.mentions(content)]
+
+    async def erase(self, users: Subjects) -> None:
+        """Take the sample, which is where an answer may name them, out of these alerts; their sentence too when it does."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            for alert_id, content in connection.execute(_CONTENTS).fetchall():
+                if users.mentions(content):
+                    said = jsonio.loads(content) | {"sample": None}
+                    kept = {name: "" if isinstance(value, str) and users.mentions(value) else value for name, value in said.items()}
+                    connection.execute(_SAY, (jsonio.dumps(kept).decode(), alert_id))
+
+        await self._database.write(job)
 
     async def trim(self, now_s: float) -> None:
         """Drop history of more than KEEP_DAYS, and mutes that are over."""

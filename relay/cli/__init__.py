@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "diff": ("relay.cli.diff:diff", "Run a changed configuration over stored events: what would be sent otherwise."),
     "dead": ("relay.cli.dead:dead", "List, show, re-send or discard dead letters."),
     "replay": ("relay.cli.replay:replay", "Send stored events to a destination again."),
+    "forget": ("relay.cli.forget:forget", "Suppress and delete users everywhere, with a receipt."),
     "archive": ("relay.cli.archive:archive", "List, export, verify or prune stored events."),
     "plan": ("relay.cli.plan:plan", "Check, compare, convert and infer tracking plans."),
     "tap": ("relay.cli.tap:tap", "Watch events as they come."),

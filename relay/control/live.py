@@ -16,8 +16,9 @@ from relay.base.tasks import spawn
 from relay.control.live_history import SLICE_ROWS, Backfill
 from relay.control.live_rows import ACCEPTED, BLOCKED, HELD, PENDING, SENDING, Body, Row, RowMaker, To, worst
 from relay.control.pulse import Pulse
+from relay.kit.subjects import Subjects
 from relay.observe.row_filter import Material, RowFilter
-from relay.observe.tap import Position, Tap, Viewer
+from relay.observe.tap import Entry, Position, Tap, Viewer
 from relay.outbox.interface import PARKED, RETRY, Attempt, Changed, Outbox, RefusedMessage, Settlement
 from relay.outbox.ledger import destination_of
 from relay.pipeline.compiled import Current
@@ -178,6 +179,14 @@ class Live:
                 if entry.row["to"].get(slug) in (PENDING, SENDING, HELD) and int(event_id[1:]) <= changed.expired:
                     self.tap.patch(event_id, {slug: Door.EXPIRED.value})
 
+    def forget(self, users: Subjects) -> int:
+        """Take the rows of these users away, and those whose message names them; returns how many."""
+        return self.tap.forget(lambda entry: _is_theirs(entry, users))
+
+    def count(self, users: Subjects) -> int:
+        """How many rows `forget` would take away."""
+        return sum(_is_theirs(entry, users) for entry in self.tap.entries())
+
     def _change(self, seq: int, slug: str, state: str) -> None:
         event_id = f"e{seq}"
         if event_id in self.tap:
@@ -227,6 +236,11 @@ class Live:
             changed = {slug: HELD for slug in stopped if to.get(slug) == PENDING} | {slug: PENDING for slug in released if to.get(slug) == HELD}
             if changed:
                 self.tap.patch(entry.row["event_id"], changed)
+
+
+def _is_theirs(entry: Entry, users: Subjects) -> bool:
+    row = entry.row
+    return row["user_id"] in users.user_ids or row["anonymous_id"] in users.user_ids or users.mentions(entry.material.body)
 
 
 def _filled(task: "asyncio.Task[None]") -> None:

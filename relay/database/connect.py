@@ -79,6 +79,20 @@ def checkpoint(connection: sqlite3.Connection, truncate: bool) -> bool:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
 
+def wipe_freed(connection: sqlite3.Connection, on: bool) -> None:
+    """Whether what is deleted is overwritten everywhere, or only in pages that are written anyway."""
+    connection.execute(f"PRAGMA secure_delete = {'ON' if on else 'FAST'}").fetchall()
+
+
+def rewrite(connection: sqlite3.Connection) -> None:
+    """VACUUM, with its copy on disk: it may be larger than the memory."""
+    connection.execute("PRAGMA temp_store = FILE")
+    try:
+        connection.execute("VACUUM")
+    finally:
+        connection.execute("PRAGMA temp_store = MEMORY")
+
+
 def find_damage(path: Path, *, newest: int) -> str:
     """Why this file must not be used, in SQLite's words where they exist; empty: it may. Writes nothing.
 

@@ -7,12 +7,14 @@ of SQLite and no file call happens on the loop. Owners of tables hand in functio
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from relay.base.clock import Clock
 from relay.database import connect, migrate
+from relay.database.scan import Window, windows
 from relay.database.thread import Hop, SqliteThread
 from relay.database.writer import Job, Writer
 from relay.errors import StoreError
@@ -54,6 +56,8 @@ class Database:
         self._writer, self._write_hop, self._read_hop = writer, write_hop, read_hop
         self._min_free_bytes = min_free_bytes
         self._closed = False
+        self._scanned = -1
+        self._scanning = threading.Lock()
 
     @classmethod
     async def open(
@@ -173,11 +177,54 @@ class Database:
         """Give up to `pages` free pages back to the disk."""
         await self._outside(lambda connection: _vacuum(connection, pages))
 
+    async def wipe_freed(self, on: bool) -> None:
+        """While on, what is deleted is overwritten with zeros. Costs a write of each page that becomes free, so it is for deletion requests only."""
+        await self._outside(lambda connection: connect.wipe_freed(connection, on))
+
+    async def free_pages(self) -> int:
+        """Pages of the file that hold nothing any more, but may still show what they held."""
+        return await self.read(lambda connection: int(connection.execute("PRAGMA freelist_count").fetchone()[0]))
+
+    async def rewrite(self) -> None:
+        """Write the whole file anew (VACUUM), so that nothing is left of what was deleted. Writers wait as long: some seconds for a gigabyte.
+
+        Needs room for two more copies; raises StoreError when there is none.
+        """
+        await self._outside(connect.rewrite)
+
+    async def scan(self, look: Callable[[Iterator[Window]], T]) -> T:
+        """Hand the bytes of the file and its write-ahead log to `look`, in a thread."""
+        return await asyncio.to_thread(self._scan, look)
+
+    def _scan(self, look: Callable[[Iterator[Window]], T]) -> T:
+        with self._scanning:
+            if self._scanned < 0:  # kept open: closing any handle of the file would drop the locks that SQLite holds on it
+                self._scanned = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            return look(self._windows())
+
+    def _windows(self) -> Iterator[Window]:
+        yield from windows(self._scanned)
+        try:
+            descriptor = os.open(connect.wal_of(self.path), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            yield from windows(descriptor)
+        finally:
+            os.close(descriptor)
+
     async def close(self) -> None:
         """Do what is queued, mark the stop as clean, checkpoint, close. Safe to call twice."""
         if self._closed:
             return
         self._closed = True
+        try:
+            await self._end()
+        finally:
+            if self._scanned >= 0:
+                os.close(self._scanned)
+
+    async def _end(self) -> None:
         await self._writer.stop()
         if self._writer.dead is not None:
             # The last connection that closes checkpoints, which must not happen after a failed fsync: so the reader, which cannot, is last.

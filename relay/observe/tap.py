@@ -193,6 +193,19 @@ class Tap:
         self._held_bytes -= len(entry.material.body)
         entry.material = NOTHING
 
+    def forget(self, is_gone: Callable[[Entry], bool]) -> int:
+        """Take rows out of the ring and of what viewers are still to get; returns how many. What was sent is with the viewer."""
+        gone = {entry.seq for entry in self._ring if is_gone(entry)}
+        if gone:
+            self._ring = deque(entry for entry in self._ring if entry.seq not in gone)
+            self._bodies = deque(entry for entry in self._bodies if entry.seq not in gone)
+            self._changed = deque((entry for entry in self._changed if entry.seq not in gone), maxlen=self.ring_rows)
+            self._by_id = {event_id: entry for event_id, entry in self._by_id.items() if entry.seq not in gone}
+            self._held_bytes = sum(len(entry.material.body) for entry in self._bodies)
+            for viewer in self._viewers:
+                viewer.forget(gone)
+        return len(gone)
+
     def patch(self, event_id: str, to: Mapping[str, str]) -> None:
         """Merge `to` into the row's; unknown rows are left out."""
         entry = self._by_id.get(event_id)
@@ -289,6 +302,16 @@ class Viewer:
         """A row of the ring changed; it may match from now on."""
         if self._known.get(entry.seq) is None and entry.seq <= self._tap.seq and self._wanted.matches(entry.row, entry.material):
             self._take_in([entry])
+
+    def forget(self, gone: set[int]) -> None:
+        """These rows are not to be sent any more."""
+        for waiting in (self._first, self._queue, self._paused_rows):
+            kept = [entry for entry in waiting if entry.seq not in gone]
+            waiting.clear()
+            waiting.extend(kept)
+        self.snapshot = [entry for entry in self.snapshot if entry.seq not in gone]
+        for seq in gone & self._touched.keys():
+            del self._touched[seq]
 
     def stir(self) -> None:
         """A row changed that this viewer may have."""

@@ -74,9 +74,13 @@ ROUTES: dict[str, str] = {
     "PUT /ui/api/privacy/fields": OPERATOR,
     "PUT /ui/api/sources/{}/schema": OPERATOR,
     "DELETE /ui/api/tokens/{}": ADMIN,
+    "GET /ui/api/forget": ADMIN,
+    "GET /ui/api/forget/{}": ADMIN,
     "GET /ui/api/settings": ADMIN,
     "PUT /ui/api/plans/{}": ADMIN,
     "GET /ui/api/tokens": ADMIN,
+    "POST /ui/api/forget": ADMIN,
+    "POST /ui/api/forget/verify": ADMIN,
     "POST /ui/api/tokens": ADMIN,
 }
 """The least role of each route. A new route is added here with the role that its page of the contract says."""

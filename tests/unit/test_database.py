@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -282,6 +283,47 @@ async def test_free_pages_count_as_room_and_can_be_given_back(tmp_path: Path) ->
         after = await database.room()
         assert (after.freelist_bytes, after.wal_bytes) == (0, 0)
         assert after.db_bytes < 900_000
+
+
+async def shows(database: Database, needle: bytes) -> bool:
+    return await database.scan(lambda pieces: any(needle in piece.data for piece in pieces))
+
+
+async def test_what_is_deleted_while_freed_bytes_are_wiped_is_in_no_byte_of_the_file(tmp_path: Path) -> None:
+    async with opened(tmp_path / "relay.db") as database:
+        for number in range(50):
+            await database.write(put(f"t:{number}", b"needle" * (3_000 if number % 2 else 3)))
+        assert await shows(database, b"needle")
+        await database.wipe_freed(True)
+        await database.write(lambda connection: connection.execute("DELETE FROM meta WHERE key LIKE 't:%'").rowcount)
+        await database.wipe_freed(False)
+        assert await database.checkpoint(truncate=True)
+        assert not await shows(database, b"needle")
+
+
+async def test_a_file_that_is_written_anew_has_nothing_of_what_was_deleted_before(tmp_path: Path) -> None:
+    async with opened(tmp_path / "relay.db") as database:
+        for number in range(50):
+            await database.write(put(f"t:{number}", b"needle" * 3_000))
+        await database.write(put("t:kept", b"kept"))
+        await database.write(lambda connection: connection.execute("DELETE FROM meta WHERE key LIKE 't:%' AND key <> 't:kept'").rowcount)
+        assert await database.free_pages() > 50
+        assert await shows(database, b"needle")
+        await database.rewrite()
+        assert await database.checkpoint(truncate=True)
+        assert not await shows(database, b"needle")
+        assert await database.read(keys) == ["t:kept"]
+        assert await database.free_pages() == 0
+        await database.write(put("t:after"))
+
+
+async def test_the_bytes_can_be_searched_without_losing_the_locks(tmp_path: Path) -> None:
+    async with opened(tmp_path / "relay.db") as database:
+        await database.write(put("t:1", b"needle"))
+        assert await shows(database, b"needle"), "what is still in the write-ahead log counts too"
+        script = f"import sqlite3; sqlite3.connect({str(tmp_path / 'relay.db')!r}, timeout=0.1).execute('PRAGMA journal_mode = DELETE')"
+        locked = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+        assert b"locked" in locked.stderr
 
 
 @pytest.mark.parametrize(
