@@ -22,8 +22,13 @@ from relay.pipeline.compiled import Compiled, Current
 
 log = structlog.get_logger("relay.control")
 
-SLICE_S: Final = 0.002
-"""Work at one go; then the loop is free for as long, so that a dry run takes half of it at most."""
+SLICE_S: Final = 0.001
+"""Work at one go."""
+REST: Final = 2.0
+"""After it the loop is free for so many times as long: a dry run takes a third of it at most."""
+
+PAGE: Final = 50
+"""Events that are read at once: their parsing holds up the loop, though it is done in another thread."""
 
 RUNNING: Final = "running"
 FINISHED: Final = "finished"
@@ -86,17 +91,20 @@ class DryRuns:
                 raise RequestError(409, "busy", "A dry run is under way; cancel it first, or wait for its end.")
             if destination:
                 find_destination(self._current, destination)
-            before, after = self._current.compiled, await asyncio.to_thread(self._candidate, changes)
-            now_s = self._clock.now()
-            named = (destination,) if destination else ()
-            comparison = Comparison(before, after, sent_s=now_s, destinations=named, mask_names=self._mask_names)
+            before, now_s = self._current.compiled, self._clock.now()
+            comparison = await asyncio.to_thread(self._comparison, before, changes, destination, now_s)
             archive = self._archives.open_any()
             span = Span(tuple(before.sources), since_s, now_s)
-            traffic = Traffic(log=self._outbox.history, head=self._outbox.head, span=span, archive=archive)
+            traffic = Traffic(log=self._outbox.history, head=self._outbox.head, span=span, archive=archive, page=PAGE)
             job = self._job = Job(f"{now_s * 1000:.0f}", comparison, traffic, since_s, now_s)
             job.task = spawn(self._run(job, archive), name="dry-run")
             job.task.add_done_callback(partial(self._ended, job))
             return job.told()
+
+    def _comparison(self, before: Compiled, changes: Mapping[str, Any], destination: str, now_s: float) -> Comparison:
+        """Reads files and compiles, so it is not for the loop."""
+        named = (destination,) if destination else ()
+        return Comparison(before, self._candidate(changes), sent_s=now_s, destinations=named, mask_names=self._mask_names)
 
     def tell(self, job_id: str) -> Told:
         """Raises RequestError 404 when it is not the newest one."""
@@ -126,13 +134,13 @@ class DryRuns:
     async def _run(self, job: Job, archive: Archive | None) -> None:
         try:
             async with aclosing(job.traffic.pages()) as pages:
-                until_s = self._clock.monotonic() + SLICE_S
+                began_s = self._clock.monotonic()
                 async for page, archived in pages:
                     for seq, event in page:
                         job.comparison.take(seq, event, archived=archived)
-                        if (now_s := self._clock.monotonic()) >= until_s:
-                            await asyncio.sleep(now_s - until_s + SLICE_S)
-                            until_s = self._clock.monotonic() + SLICE_S
+                        if (worked_s := self._clock.monotonic() - began_s) >= SLICE_S:
+                            await asyncio.sleep(worked_s * REST)
+                            began_s = self._clock.monotonic()
         finally:
             if archive is not None:
                 await archive.close()

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Final, Protocol
 
 from relay.kit.sink import Archive, Span
-from relay.outbox.interface import Claim
+from relay.outbox.interface import PAGE, Claim
 
 SLACK_S: Final = 60.0
 """Around a gap of the log, in case the clock was set meanwhile; what was read already is not read again."""
@@ -20,13 +20,15 @@ class Log(Protocol):
 
     async def at(self, seq: int) -> Claim | None: ...
 
-    def scan(self, *, after: int = 0, until: int | None = None, since_s: float = 0.0, until_s: float = 0.0) -> AsyncIterator[list[Claim]]: ...
+    def scan(
+        self, *, after: int = 0, until: int | None = None, since_s: float = 0.0, until_s: float = 0.0, page: int = PAGE
+    ) -> AsyncIterator[list[Claim]]: ...
 
 
 class Traffic:
     """One reading of `span`; `head`: the last seq of the log; `archive`: what it is filled up from, None: nothing. Does not close the archive."""
 
-    def __init__(self, *, log: Log, head: int, span: Span, archive: Archive | None = None) -> None:
+    def __init__(self, *, log: Log, head: int, span: Span, archive: Archive | None = None, page: int = PAGE) -> None:
         self.read = self.archived = self.total = 0
         """`total` is a guess until everything is read."""
         self.is_partial = False
@@ -35,6 +37,7 @@ class Traffic:
         self._head = head
         self._span = span
         self._archive = archive
+        self._page = page
         self._met: list[list[int]] = []
         """Ranges of seqs, both ends included, rising."""
         self._gap_s = 0.0
@@ -42,7 +45,7 @@ class Traffic:
 
     async def pages(self) -> AsyncGenerator[tuple[list[Claim], bool], None]:
         """Pages of events, and whether they come from the archive."""
-        async with aclosing(self._log.scan(since_s=self._span.since_s, until_s=self._span.until_s)) as pages:  # type: ignore[type-var]
+        async with aclosing(self._log.scan(since_s=self._span.since_s, until_s=self._span.until_s, page=self._page)) as pages:  # type: ignore[type-var]
             async for page in pages:
                 await self._note(page)
                 self.read += len(page)

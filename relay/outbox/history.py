@@ -9,12 +9,11 @@ from relay.base.jsonio import dumps
 from relay.observe.latency import Latency
 from relay.observe.tallies import Tally
 from relay.outbox import operations
-from relay.outbox.interface import Attempt, Claim, Past, RefusedMessage, Row, Sample, SampleGroup, Seen, Selection
+from relay.outbox.interface import PAGE, Attempt, Claim, Past, RefusedMessage, Row, Sample, SampleGroup, Seen, Selection
 from relay.outbox.transaction import Transaction
 
 T = TypeVar("T")
 
-PAGE = 500
 SEARCH_ROWS = 5_000
 SEARCH_S = 10.0
 """How long an event is searched for that the dedup keys no longer know."""
@@ -90,16 +89,18 @@ class LedgerHistory:
     async def count_dead(self, name: str, which: Selection) -> int:
         return await self._store.read(lambda tx: len(operations.selected(tx, name, which)))
 
-    async def scan(self, *, after: int = 0, until: int | None = None, since_s: float = 0.0, until_s: float = 0.0) -> AsyncIterator[list[Claim]]:
+    async def scan(
+        self, *, after: int = 0, until: int | None = None, since_s: float = 0.0, until_s: float = 0.0, page: int = PAGE
+    ) -> AsyncIterator[list[Claim]]:
         if since_s:
             after = max(after, await self._store.read(lambda tx: tx.seq_before(int(since_s * 1000))))
         while True:
             start = after
-            claims, after = await self._store.read(lambda tx, start=start: tx.events(start, PAGE, None))  # type: ignore[misc]
-            page = [claim for claim in claims if (until is None or claim.seq <= until) and (not until_s or claim.event.received_ms < until_s * 1000)]
-            if page:
-                yield page
-            if not claims or len(page) < len(claims):
+            claims, after = await self._store.read(lambda tx, start=start: tx.events(start, page, None))  # type: ignore[misc]
+            found = [claim for claim in claims if (until is None or claim.seq <= until) and (not until_s or claim.event.received_ms < until_s * 1000)]
+            if found:
+                yield found
+            if not claims or len(found) < len(claims):
                 return
 
     async def tallies(self, since_minute: int, until_minute: int) -> Tally:

@@ -21,6 +21,8 @@ DEAD = Door.DEAD.value
 WHOLE = "*"
 """The subscription of a row for a whole event that is not yet split into units."""
 ROUTER = "router"
+PAGE = 500
+"""Events that a person's order reads at once."""
 
 
 @dataclass(slots=True)
@@ -413,8 +415,10 @@ class History(Protocol):
 
     async def count_dead(self, name: str, which: Selection) -> int: ...
 
-    def scan(self, *, after: int = 0, until: int | None = None, since_s: float = 0.0, until_s: float = 0.0) -> AsyncIterator[list[Claim]]:
-        """Stored events in order, in pages."""
+    def scan(
+        self, *, after: int = 0, until: int | None = None, since_s: float = 0.0, until_s: float = 0.0, page: int = PAGE
+    ) -> AsyncIterator[list[Claim]]:
+        """Stored events in order, in pages; small ones cost more, and hold up the rest of the process less."""
         ...
 
     async def tallies(self, since_minute: int, until_minute: int) -> Tally:
