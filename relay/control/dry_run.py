@@ -14,7 +14,7 @@ from typing import Any, Final
 from relay.base.event import DELETED, Event
 from relay.base.masking import mask_at, mask_text
 from relay.control.difference import CHANGED, DROPPED, Difference, changes_of, compare, is_alike, sourced_by
-from relay.control.versions import Pair, destination_pair, names_of, slug_of, source_pair, without_chance
+from relay.control.versions import Pair, destination_pair, names_of, slug_of, source_pair
 from relay.pipeline.compiled import Compiled
 from relay.pipeline.explain import Change
 
@@ -63,7 +63,6 @@ class Comparison:
         sources: Sequence[str] = (),
         mask_names: tuple[str, ...] = (),
     ) -> None:
-        before, after = without_chance(before, after)
         self.read = 0
         self._sent_s = sent_s
         self._mask_names = mask_names
@@ -104,7 +103,7 @@ class Comparison:
             return
         before = sourced_by(seq, event, source.before, None)
         after = before if source.is_same else sourced_by(seq, event, source.after, source.redact)
-        alike = before is after or is_alike(before, after)
+        alike = before is after or (source.is_routed_alike and is_alike(before, after))
         for name in to_run:
             pair, counts = self._pairs[name], self._counts[name]
             found = None if alike and pair.is_same else compare(before, after, pair, sent_s=self._sent_s)

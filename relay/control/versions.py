@@ -1,22 +1,29 @@
 """Two workspace versions beside each other: which sources and destinations mean the same under both, and what differs of the others. Pure."""
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from relay.base import jsonio
 from relay.base.secret import MASK, Secret
-from relay.pipeline.compiled import Compiled, CompiledDestination, CompiledSource, compile_workspace
+from relay.kit.encryption import Encrypt
+from relay.pipeline.compiled import Compiled, CompiledDestination, CompiledSource
 from relay.pipeline.decision import Rewrite
 from relay.pipeline.explain import Change
 from relay.pipeline.stages.protect import compile_protection
 from relay.workspace.digest import plain
 from relay.workspace.model import Destination, Source
-from relay.workspace.rules import Matcher, PrivacyRules
+from relay.workspace.rules import Matcher
 
 PACE: Final = frozenset(
     ("order", "concurrency", "rate_per_s", "max_waiting", "retry", "retry_all", "timeout_s", "response_sample_bytes", "allow_private")
 )
 """Of a destination: when and how often something is sent, never what."""
+
+
+PRIVACY: Final = "privacy"
+"""The stage of a destination that encrypts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,8 @@ class SourcePair:
     before: CompiledSource | None
     after: CompiledSource | None
     is_same: bool
+    is_routed_alike: bool = False
+    """Which destinations may have an event is the same under both."""
     redact: Rewrite | None = None
     """What the changed source would leave out before it stores an event, and does not leave out yet."""
 
@@ -69,13 +78,27 @@ def source_pair(source_id: str, before: Compiled, after: Compiled) -> SourcePair
     one, other = before.sources.get(source_id), after.sources.get(source_id)
     if one is None or other is None:
         return SourcePair(one, other, False)
-    return SourcePair(one, other, _rules(one.source, before) == _rules(other.source, after), _newly_redacted(one.source, other.source))
+    plan, replan = _plan(one.source, before), _plan(other.source, after)
+    return SourcePair(
+        one,
+        other,
+        _rules(one.source) == _rules(other.source) and plan == replan,
+        _routing(one.source, plan) == _routing(other.source, replan),
+        _newly_redacted(one.source, other.source),
+    )
 
 
-def _rules(source: Source, compiled: Compiled) -> dict[str, Any]:
-    """Everything of a source that says something about events."""
-    rules = {name: plain(getattr(source, name)) for name in ("enabled", "schema", "transformations", "privacy")}
-    return rules | {"plan": next((plain(plan.rules) for plan in compiled.workspace.plans if plan.slug == source.plan), None)}
+def _plan(source: Source, compiled: Compiled) -> Any:
+    return next((plain(plan.rules) for plan in compiled.workspace.plans if plan.slug == source.plan), None)
+
+
+def _rules(source: Source) -> dict[str, Any]:
+    """Everything else of a source that says something about events."""
+    return {name: plain(getattr(source, name)) for name in ("enabled", "schema", "transformations", "privacy")}
+
+
+def _routing(source: Source, plan: Any) -> list[Any]:
+    return [plain(source.schema.events), source.schema.enforce_destinations and plan]
 
 
 def _newly_redacted(before: Source, after: Source) -> Rewrite | None:
@@ -88,7 +111,7 @@ def _newly_redacted(before: Source, after: Source) -> Rewrite | None:
         hash=_without(new.hash, old.hash),
         encrypt=_without(new.encrypt, old.encrypt),
     )
-    return compile_protection(added) if added else None
+    return compile_protection(added, _stand_in(added.public_key)) if added else None
 
 
 def _without(entries: tuple[Matcher, ...], known: tuple[Matcher, ...]) -> tuple[Matcher, ...]:
@@ -96,6 +119,7 @@ def _without(entries: tuple[Matcher, ...], known: tuple[Matcher, ...]) -> tuple[
 
 
 def destination_pair(before: CompiledDestination | None, after: CompiledDestination | None) -> Pair:
+    before, after = _without_chance(before), _without_chance(after)
     known = after or before
     assert known is not None
     slug, name = known.destination.slug, known.destination.name
@@ -127,27 +151,14 @@ def _meant(destination: Destination) -> dict[str, Any]:
     return {name: value for name, value in plain(destination).items() if name not in PACE}
 
 
-def without_chance(before: Compiled, after: Compiled) -> tuple[Compiled, Compiled]:
-    """Encryption gives another text each time, so it is replaced: by a hash where both versions encrypt the same fields with the same key, by
-    a mask where only one does."""
-    ones = {one.destination_id: one for one in before.workspace.destinations}
-    others = {one.destination_id: one for one in after.workspace.destinations}
-    if not any(one.privacy.encrypt for one in (*ones.values(), *others.values())):
-        return before, after
-    return _steadied(before, others), _steadied(after, ones)
+def _without_chance(compiled: CompiledDestination | None) -> CompiledDestination | None:
+    """Encryption gives another text each time; here it gives one that is the same for the same text and key."""
+    if compiled is None or not compiled.destination.privacy.encrypt:
+        return compiled
+    rules = compiled.destination.privacy
+    steps = ((stage, compile_protection(rules, _stand_in(rules.public_key)) if stage == PRIVACY else step) for stage, step in compiled.before_mapping)
+    return replace(compiled, before_mapping=tuple((stage, step) for stage, step in steps if step is not None))
 
 
-def _steadied(side: Compiled, beside: Mapping[str, Destination]) -> Compiled:
-    """One version; `beside`: the destinations of the other one."""
-    destinations = []
-    for one in side.workspace.destinations:
-        other = beside.get(one.destination_id)
-        destinations.append(replace(one, privacy=_steady(one.privacy, other.privacy if other else PrivacyRules())))
-    return compile_workspace(replace(side.workspace, destinations=tuple(destinations)), side.catalog)
-
-
-def _steady(rules: PrivacyRules, beside: PrivacyRules) -> PrivacyRules:
-    shared = beside.encrypt if rules.public_key == beside.public_key else ()
-    alone = _without(rules.encrypt, shared)
-    alike = _without(rules.encrypt, alone)
-    return replace(rules, mask=(*rules.mask, *alone), hash=(*rules.hash, *alike), encrypt=(), public_key="")
+def _stand_in(public_key: str) -> Encrypt:
+    return lambda text: f"encrypted:{hashlib.sha256(jsonio.dumps([public_key, text])).hexdigest()[:16]}"

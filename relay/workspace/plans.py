@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
+from relay.base import jsonio
 from relay.config.reading import TableReader
-from relay.config.tree import Tree
+from relay.config.tree import Tree, child
 from relay.errors import Place, Problem
 from relay.workspace.destinations import read_slug
 from relay.workspace.plan_rules import TYPES, read_rules
@@ -43,6 +45,7 @@ def _plan(reader: TableReader, destinations: Sequence[str], warnings: list[Probl
     slug = read_slug(reader, "plan")
     name = reader.take("name", "string", slug) or slug
     file: str = reader.take("file", "string", "")
+    reader.known.add("rules")  # of a change that is not saved yet: they stand for the file's
     reader.finish()
     plan = Plan(slug, name, (), place=reader.tree.places.get(reader.path))
     if "file" not in reader.table:
@@ -50,6 +53,12 @@ def _plan(reader: TableReader, destinations: Sequence[str], warnings: list[Probl
     if not file:
         return plan
     path = _folder_of(reader.tree.place(reader.at("file"))) / file
+    if "rules" in reader.table:
+        changed = read_rules(str(path), jsonio.dumps({"rules": reader.table["rules"]}), destinations)
+        for mistake in changed.mistakes:
+            place = reader.tree.place(reduce(child, mistake.keys, reader.path))
+            reader.problems.append(_named(reader.label, replace(mistake.problem, place=place)))
+        return replace(plan, rules=changed.rules, file=str(path))
     try:
         body = path.read_bytes()
     except OSError as error:

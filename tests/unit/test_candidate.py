@@ -12,7 +12,8 @@ from relay.workspace.model import Workspace
 from tests.support.app import source, table
 
 CONFIG = (
-    source("web")
+    source("web", plan="shop")
+    + table("plan", {"slug": "shop", "file": "shop.json"})
     + table("destination", {"slug": "first", "type": "archive"})
     + table("destination", {"slug": "orders", "type": "webhook", "settings": {"url": "https://hooks.example.com", "shared_secret": "s"}})
     + table("destination.mapping", {"name": "paid", "action": "send", "trigger": 'event = "Paid"'})
@@ -22,6 +23,7 @@ CONFIG = (
 def candidate(folder: Path, changes: dict[str, Any]) -> Workspace:
     path = folder / "relay.toml"
     path.write_text(CONFIG)
+    (folder / "shop.json").write_text('{"rules": []}')
     return load(path, load_catalog(), environment={}, changes=changes).workspace
 
 
@@ -63,3 +65,13 @@ def test_mistakes_have_their_place_inside_the_change(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_changed_is_told(changes: dict[str, Any], place: str, message: str, tmp_path: Path) -> None:
     assert (place, message) in problems(tmp_path, changes)
+
+
+def test_the_rules_of_a_plan_stand_for_those_of_its_file(tmp_path: Path) -> None:
+    rule = {"type": "TRACK", "key": "Paid", "jsonSchema": {"type": "object"}}
+    plan = candidate(tmp_path, {"plans": {"shop": {"rules": [rule]}}}).plans[0]
+    assert ([one.key for one in plan.rules], Path(plan.file).name) == (["Paid"], "shop.json")
+    wrong = rule | {"jsonSchema": {"type": "objekt"}}
+    assert problems(tmp_path, {"plans": {"shop": {"rules": [rule, wrong]}}})[0][0] == "plans.shop.rules[1].jsonSchema.type"
+    assert problems(tmp_path, {"plans": {"shop": {"file": "other.json"}}})[0][0] == "plans.shop.file"
+    assert problems(tmp_path, {"plans": {"shop": {"rules": {}}}})[0][0].startswith("plans.shop")

@@ -13,7 +13,7 @@ from typing import Any, Final
 from relay.base import jsonio
 from relay.base.secret import MASK
 from relay.kit.edits import split_path
-from relay.kit.encryption import compile_encryption
+from relay.kit.encryption import Encrypt, compile_encryption
 from relay.kit.matchers import SECTIONS, THINGS, Matcher, Ranked, rank_keys, rank_values
 from relay.workspace.rules import PrivacyRules
 
@@ -33,7 +33,7 @@ _OUTSIDE: Final = frozenset(
 """What stands beside the sections in every message."""
 
 
-def compile_redaction(rules: PrivacyRules) -> Redact | None:
+def compile_redaction(rules: PrivacyRules, encrypt: Encrypt | None = None) -> Redact | None:
     """Message to message; what it is given is not changed, and is handed back itself when nothing is found. None: no rules. Raises ConfigError.
 
     An encrypted value is another one at each call. What cannot be encrypted raises EncryptionError; nesting beyond what Python and JSON can
@@ -43,7 +43,7 @@ def compile_redaction(rules: PrivacyRules) -> Redact | None:
         return None
     write: dict[int, Callable[[Any], Any]] = {MASKED: _masked, HASHED: _hashed}
     if rules.encrypt:
-        write[ENCRYPTED] = _writer(compile_encryption(rules.public_key))
+        write[ENCRYPTED] = _writer(encrypt or compile_encryption(rules.public_key))
     return _Walk(_ranked(rules), write).message
 
 
@@ -191,7 +191,7 @@ def _hashed(value: Any) -> str:
     return hashlib.sha256(_text(value).encode("utf-8", "replace")).hexdigest()
 
 
-def _writer(encrypt: Callable[[str], str]) -> Callable[[Any], str]:
+def _writer(encrypt: Encrypt) -> Callable[[Any], str]:
     return lambda value: encrypt(_text(value))
 
 
