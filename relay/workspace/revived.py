@@ -30,9 +30,9 @@ class _Reader:
 
     def read(self, kind: Any, value: Any) -> Any:
         """`value`, which is JSON, as a value of the type `kind`."""
-        if isinstance(value, str):
-            return self._text(value)
         kind = _chosen(kind)
+        if isinstance(value, str):
+            return self._text(value) if kind is not Secret or value else Secret("")
         if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
             hints = get_type_hints(kind)
             names = [entry.name for entry in dataclasses.fields(kind) if entry.name in value]
