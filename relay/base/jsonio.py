@@ -14,6 +14,7 @@ loads = orjson.loads
 dumps = orjson.dumps
 Fragment = orjson.Fragment
 INDENT: Final = orjson.OPT_INDENT_2
+SORTED: Final = orjson.OPT_SORT_KEYS
 
 _NUMBER_AS_JS_PRINTS_IT_NOT = re.compile(rb"[0-9](?:\.0(?:[,\]}\s]|$|0000)|[eE][-+0-9]|[0-9]{15})")
 """What a number in JSON must look like for JavaScript to print it otherwise; may match text as well, which costs time only."""

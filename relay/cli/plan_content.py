@@ -63,10 +63,14 @@ def _text(path: Path, body: bytes) -> str:
 
 
 def write_file(target: Path, content: Mapping[str, Any]) -> None:
-    """Make or replace a plan's file."""
+    """Make or replace a plan's file, as JSON."""
     from relay.control.plan_store import write_new, write_over
     from relay.workspace.plan_files import to_json
 
+    if target.suffix.lower() == CSV:
+        raise exits.Failure(
+            exits.USAGE, f"{target} is a table; relay reads plans as JSON", "Name a .json file; `relay plan export --format csv` prints the table."
+        )
     body = to_json(content).encode()
     if target.exists():
         write_over(target, body)

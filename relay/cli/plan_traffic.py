@@ -11,9 +11,9 @@ import click
 from relay.base.clock import SystemClock
 from relay.cli import exits
 from relay.cli.moments import Moment, show_moment
-from relay.cli.output import Output, output_options, printable
+from relay.cli.output import Output, agree, output_options, printable
 from relay.cli.plan_content import content_of as plan_of
-from relay.cli.plan_content import show_diff, write_file
+from relay.cli.plan_content import read_file, show_diff, write_file
 from relay.cli.progress import Progress
 from relay.cli.remote import Remote, part, remote_options
 
@@ -35,9 +35,10 @@ REFUSED: Final = "refused"
 @click.option("--plan", "plan_slug", metavar="SLUG", help="The plan that grows; left out: the source's own, if it has one.")
 @click.option("--archive", metavar="DEST", help="Read this archive instead of the log; relay need not run.")
 @click.option("--write", type=click.Path(path_type=Path), metavar="FILE", help="Write the plan to this file.")
+@click.option("--yes", is_flag=True, help="Do not ask when the file holds rules that would be lost.")
 @remote_options
 @output_options
-def infer(source: str, since: float, plan_slug: str | None, archive: str | None, write: Path | None, remote: Remote, out: Output) -> int:
+def infer(source: str, since: float, plan_slug: str | None, archive: str | None, write: Path | None, yes: bool, remote: Remote, out: Output) -> int:
     """Make a plan of what a source sends: types, what is always there, values, formats. Shows how the plan would change.
 
     \b
@@ -52,6 +53,7 @@ def infer(source: str, since: float, plan_slug: str | None, archive: str | None,
     if not told["events_read"]:
         raise exits.Failure(exits.NO_MATCH, f"source {source!r} sent nothing since {show_moment(since)}", "Take a longer time with --since.")
     if write is not None:
+        _agree_on(write, told["content"], yes=yes)
         write_file(write, told["content"])
     if out.json:
         out.document(told | {"written": str(write) if write else ""})
@@ -60,6 +62,15 @@ def infer(source: str, since: float, plan_slug: str | None, archive: str | None,
     _tell_seen(told, out)
     out.talk(f"{write} is written." if write else "Nothing was written; name a file with --write.")
     return exits.DONE
+
+
+def _agree_on(file: Path, content: Mapping[str, Any], *, yes: bool) -> None:
+    """Ask before rules are lost that the file has and the plan has not."""
+    from relay.workspace.plan_files import diff_plans
+
+    lost = diff_plans(read_file(file), content)["removed"] if file.exists() else []
+    if lost:
+        agree(f"{file} has {exits.count_of(len(lost), 'rule')} that the plan of this source has not. Replace it?", yes=yes)
 
 
 def _tell_seen(told: Mapping[str, Any], out: Output) -> None:

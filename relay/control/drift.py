@@ -1,6 +1,7 @@
 """Plan and traffic drift apart: computed once a day for each plan, at low priority, and kept, so that the page opens at once."""
 
 import asyncio
+import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol, TypeVar
@@ -96,22 +97,29 @@ class DriftWatch:
             log.warning("drift.waiting", error=error.message)
 
     async def last(self, plan: Plan) -> Told:
-        """The last report, made now when there is none yet."""
-        return await self._store.get(plan.slug) or await self.report(plan)
+        """The last report; made now when there is none yet, or the plan has changed since."""
+        stored = await self._store.get(plan.slug) or {}
+        return stored if stored.pop("mark", "") == _mark(plan) else await self.report(plan)
 
     async def report(self, plan: Plan, *, rest_share: float = 0.0) -> Told:
         """Compute a plan's report now, and keep it."""
         now_s = self._clock.now()
         sources = sources_of(self._current.compiled.workspace, plan.slug)
         reading = await self._reader.read(sources, now_s - WINDOW_S, most=EVENTS_MOST, rest_share=rest_share)
-        report = drift(content_of(plan), reading.traffic) | {"events_read": reading.traffic.read, "sampled": reading.sampled}
-        await self._store.put(plan.slug, now_s, report)
+        report = drift(content_of(plan), reading.traffic)
+        report |= {"events_read": reading.traffic.read, "sampled": reading.sampled}
+        await self._store.put(plan.slug, now_s, report | {"mark": _mark(plan)})
         return {"at_s": now_s, **report}
 
 
 def sources_of(workspace: Workspace, slug: str) -> frozenset[str]:
     """Ids of the sources that a plan is attached to."""
     return frozenset(source.source_id for source in workspace.sources if source.plan == slug)
+
+
+def _mark(plan: Plan) -> str:
+    """Equal for plans of equal rules."""
+    return hashlib.sha256(jsonio.dumps(content_of(plan), option=jsonio.SORTED)).hexdigest()[:16]
 
 
 def drift(content: Mapping[str, Any], traffic: Traffic) -> Told:

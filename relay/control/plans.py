@@ -55,6 +55,8 @@ ACTIONS: Final = ("add", "ignore", "block")
 IGNORE: Final = "x-ignore"
 """In a rule's schema: fields whose violations are not shown; in the content itself: names of unplanned events that are not shown."""
 Told = dict[str, Any]
+Totals = Mapping[tuple[str, str, str], int]
+"""How many violations, by source id, type of call and name."""
 
 
 class Versions(Protocol):
@@ -72,9 +74,7 @@ class Violations(Protocol):
 
     async def unplanned(self, source_ids: Sequence[str], since_s: float) -> list[Told]: ...
 
-    async def totals(self, since_s: float) -> dict[tuple[str, str, str], int]:
-        """By source id, type of call and name."""
-        ...
+    async def totals(self, since_s: float) -> Totals: ...
 
 
 class Plans:
@@ -107,13 +107,14 @@ class Plans:
 
     async def ls(self) -> list[Told]:
         """Every plan, in the order of the configuration."""
-        return [await self._head(plan) | {"rules": len(plan.rules)} for plan in self._current.compiled.workspace.plans]
+        totals = await self._totals()
+        return [await self._head(plan, totals) | {"rules": len(plan.rules)} for plan in self._current.compiled.workspace.plans]
 
     async def detail(self, slug: str) -> Told:
         """One plan with its rules, and how often each was met in the last day."""
-        plan = self._plan(slug)
-        seen, broken = await self._seen_of(plan), await self._broken(plan)
-        return await self._head(plan) | {
+        plan, totals = self._plan(slug), await self._totals()
+        seen, broken = await self._seen_of(plan), self._broken(plan, totals)
+        return await self._head(plan, totals) | {
             "rules": [_rule(rule, seen, broken) for rule in plan.rules],
             "version": self._current.compiled.version,
         }
@@ -243,14 +244,14 @@ class Plans:
         where = [{"source": source.slug, **_place(source)} for source in sources]
         return {"version": self._current.compiled.version, "diff": diff_plans({}, {}), "toml": what, "sources": where}
 
-    async def _head(self, plan: Plan) -> Told:
+    async def _head(self, plan: Plan, totals: Totals) -> Told:
         sources = [source.slug for source in self._current.compiled.workspace.sources if source.plan == plan.slug]
         return {
             "slug": plan.slug,
             "name": plan.name,
             "file": plan.file,
             "sources": sources,
-            "violations_24h": sum((await self._broken(plan)).values()),
+            "violations_24h": sum(self._broken(plan, totals).values()),
             "editable": await asyncio.to_thread(is_writable, Path(plan.file)),
         }
 
@@ -266,10 +267,13 @@ class Plans:
         self._seen = {source_id: kept for source_id, kept in self._seen.items() if now_s - kept[0] < SEEN_FRESH_S}
         return found
 
-    async def _broken(self, plan: Plan) -> dict[tuple[str, str], int]:
-        """Violations of the last day by type of call, and name of a track call."""
+    async def _totals(self) -> Totals:
+        return await self._violations.totals(self._clock.now() - DAY_S)
+
+    def _broken(self, plan: Plan, totals: Totals) -> dict[tuple[str, str], int]:
+        """Violations by type of call, and name of a track call."""
         sources, counts = sources_of(self._current.compiled.workspace, plan.slug), dict[tuple[str, str], int]()
-        for (source_id, call, name), count in (await self._violations.totals(self._clock.now() - DAY_S)).items():
+        for (source_id, call, name), count in totals.items():
             if source_id in sources:
                 key = (call, name if call == "track" else "")
                 counts[key] = counts.get(key, 0) + count

@@ -54,6 +54,7 @@ def test_a_plan_begins_with_a_template(folder: Path) -> None:
     assert told("check", "plans/shop.json") == {"ok": True, "rules": 5, "errors": []}
     assert said("add", "chats", "--to", "x.json")[0] == 4
     assert said("add", "chat")[0] == 2
+    assert said("add", "chat", "--to", "x.csv", "--write")[0] == 2
 
 
 def test_a_plan_goes_through_a_spreadsheet_and_back(folder: Path) -> None:
@@ -131,6 +132,12 @@ async def test_a_running_relay_is_asked(folder: Path) -> None:
         inferred = await ask("infer", "web", "--since", "1h", "--write", "made.json")
         assert (inferred["events_read"], inferred["left_out"]) == (61, ["Sold 2026-01-31"])
         assert json.loads((folder / "made.json").read_text()) == inferred["content"]
+        await ask("infer", "web", "--write", "made.json")
+        (folder / "other.json").write_text(json.dumps({"rules": [{"type": "TRACK", "key": "Own", "jsonSchema": {}}]}))
+        where = ("--url", relay.app.ui_url, "--data", str(folder / "data"))
+        code, _, err = await asyncio.to_thread(lambda: said("infer", "web", "--write", "other.json", *where))
+        assert (code, "1 rule that the plan of this source has not" in err) == (2, True)
+        await ask("infer", "web", "--write", "other.json", "--yes")
         assert [one["version"] for one in (await ask("history", "shop"))["versions"]] == [1]
         assert not any((await ask("history", "shop", "--between", "1", "1"))["diff"].values())
         await ask_fails(relay.app.ui_url, folder)

@@ -262,6 +262,9 @@ async def test_drift_is_told_kept_and_made_anew_when_its_day_is_over(site: Site)
     await site.relay.track("u1", "Gone", a="x")
     await site.relay.app.drift.step()
     assert await site.get("plans/shop/drift") == first, "its day is not over"
+    await site.ask("POST", "plans/shop/rules", {"action": "add", "type": "track", "event": "Unheard"})
+    changed = await site.get("plans/shop/drift")
+    assert (changed["new_events"], changed["missing_events"]) == ([], []), "the plan is another one"
 
 
 async def test_a_viewer_reads_an_operator_decides_and_an_admin_rewrites(site: Site) -> None:
