@@ -526,6 +526,7 @@ class App:
             reader=self.traffic,
             watch=self.drift,
             violations=self.violations,
+            switches=self.source_schema,
         )
         return PlanRoutes(plans, Infer(self.traffic, self.current, tuple(self.settings.ui.mask)), clock)
 

@@ -77,6 +77,14 @@ class Violations(Protocol):
     async def totals(self, since_s: float) -> Totals: ...
 
 
+class Switches(Protocol):
+    """What the UI switches off at a source."""
+
+    async def change(self, slug: str, events: Mapping[str, Told], traits: Mapping[str, bool], by: Operator) -> Told:
+        """Raises RequestError 409 where a file decides."""
+        ...
+
+
 class Plans:
     """Answers and orders of the plans page. Raises RequestError 404 for a plan that there is not."""
 
@@ -92,6 +100,7 @@ class Plans:
         reader: TrafficReader,
         watch: DriftWatch,
         violations: Violations,
+        switches: Switches,
     ) -> None:
         self._current = current
         self._outbox = outbox
@@ -102,6 +111,7 @@ class Plans:
         self._reader = reader
         self._watch = watch
         self._violations = violations
+        self._switches = switches
         self._lock = asyncio.Lock()
         self._seen: dict[str, tuple[float, list[Seen]]] = {}
 
@@ -171,7 +181,7 @@ class Plans:
         """What becomes of an event or a field that broke the plan. `order`: `{action, type, event, field}`, unused ones empty."""
         plan = self._plan(slug)
         if order["action"] == "block":
-            return self._block(plan, order)
+            return await self._block(plan, order, by)
         async with self._lock:
             before = await self._content(plan)
             after = await self._added(plan, before, order) if order["action"] == "add" else _ignored(before, order)
@@ -202,7 +212,8 @@ class Plans:
             old = await asyncio.to_thread(lambda: write_over(path, to_json(after).encode()))
         except OSError as error:
             where = f", configured at {plan.place}" if plan.place else ""
-            raise RequestError(409, "read_only", f"{path} cannot be written ({error.strerror}): change the plan there{where}.") from error
+            message = f"{path} cannot be written ({error.strerror}): change the plan there{where}."
+            raise RequestError(409, "read_only", message, place=plan.place) from error
         try:
             await self._publisher.reload(by)
         except ConfigError:
@@ -228,21 +239,26 @@ class Plans:
             raise RequestError(404, "not_found", f"{order['field']} is in no stored event of the last 7 days; edit the plan by hand.")
         return replaced(before, [with_field(oldest, event, path)])
 
-    def _block(self, plan: Plan, order: Mapping[str, str]) -> Told:
-        """What to write into the configuration: it is its owner who blocks."""
+    async def _block(self, plan: Plan, order: Mapping[str, str], by: Operator) -> Told:
+        """An event is switched off at every source of the plan; how strict a source is about fields, its file says: then with `toml`, what to write."""
         call = _call(order)
+        sources = [source for source in self._current.compiled.workspace.sources if source.plan == plan.slug]
+        if order["field"] and call not in ("track", "identify", "group"):
+            raise RequestError(409, "cannot_block", f"A {call} call cannot be blocked by its plan; use a destination filter.")
         if order["field"]:
             name = "allowEventOnViolations" if call == "track" else "allowTraitsOnViolations"
-            what = f"[source.schema]\n{call} = {{ {name} = false }}" if call in ("track", "identify", "group") else ""
-            if not what:
-                raise RequestError(409, "cannot_block", f"A {call} call cannot be blocked by its plan; use a destination filter.")
+            told: Told = {
+                "blocked": [],
+                "toml": f"[source.schema]\n{call} = {{ {name} = false }}",
+                "sources": [_placed(source) for source in sources],
+            }
         else:
             if call != "track":
                 raise RequestError(409, "cannot_block", "Only track calls are blocked by their name; use a destination filter.")
-            what = f"[source.schema.events.{jsonio.dumps(order['event']).decode()}]\nenabled = false"
-        sources = [source for source in self._current.compiled.workspace.sources if source.plan == plan.slug]
-        where = [{"source": source.slug, **_place(source)} for source in sources]
-        return {"version": self._current.compiled.version, "diff": diff_plans({}, {}), "toml": what, "sources": where}
+            for source in sources:
+                await self._switches.change(source.slug, {order["event"]: {"enabled": False}}, {}, by)
+            told = {"blocked": [source.slug for source in sources], "toml": "", "sources": []}
+        return {"version": self._current.compiled.version, "diff": diff_plans({}, {}), **told}
 
     async def _head(self, plan: Plan, totals: Totals) -> Told:
         sources = [source.slug for source in self._current.compiled.workspace.sources if source.plan == plan.slug]
@@ -363,8 +379,8 @@ def _rule(rule: PlanRule, seen: Iterable[Seen], broken: Mapping[tuple[str, str],
     }
 
 
-def _place(source: Source) -> Told:
-    return {"file": source.place.file, "line": source.place.line} if source.place else {"file": "", "line": 0}
+def _placed(source: Source) -> Told:
+    return {"source": source.slug} | ({"file": source.place.file, "line": source.place.line} if source.place else {"file": "", "line": 0})
 
 
 def _version(later: Mapping[str, Any], before: Content | None) -> Told:

@@ -193,7 +193,8 @@ async def test_a_file_that_cannot_be_written_is_named_with_its_place(site: Site,
     answer = await site.ask("PUT", "plans/shop", {"content": {"rules": []}}, 409)
     assert answer["error"]["code"] == "read_only"
     assert str(site.file) in answer["error"]["message"]
-    assert f"{tmp_path / 'relay.toml'}:" in answer["error"]["message"]
+    assert answer["error"]["file"] == str(tmp_path / "relay.toml")
+    assert answer["error"]["line"] > 1
     assert (await site.get("plans"))["plans"][0]["editable"] is False
 
 
@@ -221,15 +222,28 @@ async def test_an_event_is_added_as_it_was_seen(site: Site) -> None:
     await site.ask("POST", "plans/shop/rules", {"action": "add", "type": "alias", "event": "x"}, 400)
 
 
-async def test_who_wants_to_block_is_told_what_to_write_where(site: Site, tmp_path: Path) -> None:
+async def test_an_event_is_blocked_at_the_sources_of_the_plan(site: Site, tmp_path: Path) -> None:
     before = site.file.read_bytes()
-    told = await site.ask("POST", "plans/shop/rules", {"action": "block", "type": "track", "event": 'Say "hi"'})
-    assert told["toml"] == '[source.schema.events."Say \\"hi\\""]\nenabled = false'
-    assert [(one["source"], one["file"]) for one in told["sources"]] == [("web", str(tmp_path / "relay.toml"))]
-    told = await site.ask("POST", "plans/shop/rules", {"action": "block", "type": "identify", "field": "traits.x"})
-    assert "allowTraitsOnViolations = false" in told["toml"]
-    await site.ask("POST", "plans/shop/rules", {"action": "block", "type": "page", "event": "Home"}, 409)
+    block = {"action": "block", "type": "track"}
+    told = await site.ask("POST", "plans/shop/rules", block | {"event": "Unheard"})
+    assert told["blocked"] == ["web"]
+    assert told["version"] == site.relay.app.current.compiled.version == 2
+    message_id = await site.relay.track("u1", "Unheard")
+    (story,) = (await site.get(f"events?message_id={message_id}"))["events"]
+    assert (story["verdict"], story["code"]) == ("blocked", "event_setting")
+
+    for call, name in (("track", "allowEventOnViolations"), ("identify", "allowTraitsOnViolations")):
+        told = await site.ask("POST", "plans/shop/rules", block | {"type": call, "event": "Bought", "field": "properties.x"})
+        assert told["toml"] == f"[source.schema]\n{call} = {{ {name} = false }}"
+        assert [(one["source"], one["file"]) for one in told["sources"]] == [("web", str(tmp_path / "relay.toml"))]
+    await site.ask("POST", "plans/shop/rules", block | {"type": "page", "event": "Home"}, 409)
+    await site.ask("POST", "plans/shop/rules", block | {"type": "page", "field": "properties.x"}, 409)
     assert site.file.read_bytes() == before
+
+    owned = CONFIG.replace('slug = "web"', 'slug = "web"\nschema = { events = { "Bought" = { enabled = true } } }')
+    await site.relay.reload(owned)
+    answer = await site.ask("POST", "plans/shop/rules", block | {"event": "Bought"}, 409)
+    assert answer["error"]["code"] == "file_owned"
 
 
 async def test_a_source_without_plan_gets_one_out_of_its_traffic(site: Site) -> None:
