@@ -113,16 +113,17 @@ class ViolationStore:
             for *key, description, n, first_ms, last_ms, samples in rows
         ]
 
-    async def erase(self, mentions: Callable[[str], bool]) -> int:
-        """Delete the counts whose name, field or description is meant; looked for on the read connection. Returns how many."""
+    async def naming(self, mentions: Callable[[str], bool]) -> list[Key]:
+        """What counts have a name, a field or a description that is meant."""
 
         def meant(connection: sqlite3.Connection) -> list[Key]:
             return [Key(*key) for *key, description in connection.execute(_TEXTS) if any(map(mentions, (key[3], key[5], description)))]
 
-        keys = await self._database.read(meant)
-        if keys:
-            await self._database.write(lambda connection: [connection.execute(_DELETE, key) for key in keys])
-        return len(keys)
+        return await self._database.read(meant)
+
+    async def remove(self, keys: Sequence[Key]) -> None:
+        """Delete these counts."""
+        await self._database.write(lambda connection: [connection.execute(_DELETE, key) for key in keys])
 
     async def totals(self, since_hour: int) -> Iterable[tuple[str, str, str, int]]:
         """(source id, type, event, violations) since an hour."""

@@ -4,7 +4,7 @@ A crash loses at most ten seconds of these groups; how many events violated is c
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -14,6 +14,7 @@ from relay.base.masking import mask
 from relay.control.violation_store import KEEP_H, Count, Key, ViolationStore
 from relay.errors import StoreError
 from relay.kit.edits import split_path
+from relay.kit.subjects import Subjects
 from relay.kit.violations import field_group
 from relay.outbox.interface import Outbox
 from relay.pipeline.compiled import Current
@@ -143,12 +144,20 @@ class Violations:
             told["count"] = max(told["count"], group["count"])  # one event may break several of its fields
         return sorted(found.values(), key=lambda one: -one["count"])[:5]
 
-    async def erase(self, mentions: Callable[[str], bool]) -> int:
-        """Forget what names a user: an app may make an id the name of an event or of a property. Returns how many counts went."""
-        waiting = [key for key, count in self._counts.items() if any(map(mentions, (key.event, key.field, count.description)))]
-        for key in waiting:
-            del self._counts[key]
-        return len(waiting) + await self._store.erase(mentions)
+    # deletion requests: an app may make a user's id the name of an event or of a property
+
+    kinds: Final[Mapping[str, str]] = {"violations": "database"}
+
+    async def find(self, users: Subjects) -> dict[str, int]:
+        """How many counts name one of the users."""
+        await self.flush()
+        return {"violations": len(await self._store.naming(users.mentions))}
+
+    async def erase(self, users: Subjects) -> None:
+        """Delete those counts."""
+        await self.flush()
+        if keys := await self._store.naming(users.mentions):
+            await self._store.remove(keys)
 
     async def _groups(self, source_ids: Sequence[str], since_s: float, *, unplanned: bool) -> list[Group]:
         await self.flush()

@@ -191,7 +191,7 @@ def expected(before: dict[str, Counter[str]]) -> dict[str, tuple[str, int, int]]
     waiting = before["row"][USER] - 2
     return {
         "suppression_list": (done, 1, 0), "log": (done, OWN, OWN), "waiting": (done, waiting + 1, waiting + 1), "dead_letters": (done, 2, 2),
-        "refused": (done, 3, 3), "alerts": (done, 0, 0), "audit": (done, 0, 0), "debugger": (done, 0, 0), "cold": (done, OWN, OWN),
+        "refused": (done, 3, 3), "alerts": (done, 0, 0), "audit": (done, 0, 0), "violations": (done, 0, 0), "debugger": (done, 0, 0), "cold": (done, OWN, OWN),
         "hook": ("NOT_SUPPORTED", 0, 0), "brz": (done, 1, 1), "relay.db": (done, 0, 0),
     }  # fmt: skip
 

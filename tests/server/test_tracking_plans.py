@@ -13,6 +13,7 @@ import pytest
 from relay.access.operator import Operator, Role
 from relay.app import Seams
 from relay.errors import ConfigError
+from relay.kit.subjects import Subjects
 from relay.outbox.interface import ROUTER
 from relay.router.router import source as routed
 from tests.crash.books import copy_store
@@ -159,18 +160,18 @@ async def test_violations_are_kept_over_a_restart(tmp_path: Path) -> None:
             assert [one["count"] for one in await relay.app.violations.groups(["web"], 0)] == [count]
 
 
-async def test_what_names_a_user_can_be_erased(tmp_path: Path) -> None:
+async def test_what_names_a_user_is_found_and_erased(tmp_path: Path) -> None:
     closed = {"type": "TRACK", "key": "Shared", "jsonSchema": {"properties": {"properties": {"additionalProperties": False}}}}
     async with running(plan(tmp_path, [closed]) + planned(), tmp_path) as relay:
-        violations = relay.app.violations
-        for written in (True, False):
+        violations, users = relay.app.violations, Subjects(["user-7"])
+        for _ in range(2):
             await relay.track("u1", "Shared", **{"user-7": 1})
             await relay.track("u1", "Greeted user-7")
             await relay.track("u1", "Shared", other=1)
             await relay.settled(ROUTER)
-            if written:
-                await violations.flush()
-            assert await violations.erase(lambda text: "user-7" in text) == 2
+            assert await violations.find(users) == {"violations": 2}
+            await violations.erase(users)
+            assert await violations.find(users) == {"violations": 0}
         assert [(one["field"], one["count"]) for one in await violations.groups(["web"], 0)] == [("properties.other", 2)]
         assert await violations.unplanned(["web"], 0) == []
 
