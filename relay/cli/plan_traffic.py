@@ -85,7 +85,7 @@ def _tell_seen(told: Mapping[str, Any], out: Output) -> None:
     if told["truncated"]:
         out.warn("some names or fields were left out: there were too many")
     how = " (a sample, spread over the time)" if told["sampled"] else ""
-    out.talk(f"{told['events_read']:,} events read{how}. With -v: what each field looked like.")
+    out.talk(f"{exits.count_of(told['events_read'], 'event')} read{how}. With -v: what each field looked like.")
 
 
 async def _from_archive(slug: str, since: float, plan_slug: str | None, archive: str, remote: Remote, out: Output) -> dict[str, Any]:
@@ -134,13 +134,14 @@ def drift(slug: str, remote: Remote, out: Output) -> int:
         return exits.DONE
     for line in _drift_lines(told):
         out.line(printable(line))
-    out.talk(f"As of {show_moment(told['at_s'])}: {told['events_read']:,} events of 24 hours{' (a sample)' if told['sampled'] else ''}.")
+    sample = " (a sample)" if told["sampled"] else ""
+    out.talk(f"As of {show_moment(told['at_s'])}: {exits.count_of(told['events_read'], 'event')} of 24 hours{sample}.")
     return exits.DONE
 
 
 def _drift_lines(told: Mapping[str, Any]) -> Iterator[str]:
     for one in told["new_events"]:
-        yield f"not planned     {one['event']}  {one['count']:,} events, last {show_moment(one['last_s'])}"
+        yield f"not planned     {one['event']}  {exits.count_of(one['count'], 'event')}, last {show_moment(one['last_s'])}"
     for one in told["missing_events"]:
         yield f"never seen      {one['key'] or one['type']}"
     for one in told["new_properties"]:

@@ -78,6 +78,7 @@ class DriftWatch:
         self._store = store
         self._current = current
         self._clock = clock
+        self._lock = asyncio.Lock()
 
     async def run(self) -> None:
         while True:
@@ -98,8 +99,9 @@ class DriftWatch:
 
     async def last(self, plan: Plan) -> Told:
         """The last report; made now when there is none yet, or the plan has changed since."""
-        stored = await self._store.get(plan.slug) or {}
-        return stored if stored.pop("mark", "") == _mark(plan) else await self.report(plan)
+        async with self._lock:  # who asks at the same time gets the same report
+            stored = await self._store.get(plan.slug) or {}
+            return stored if stored.pop("mark", "") == _mark(plan) else await self.report(plan)
 
     async def report(self, plan: Plan, *, rest_share: float = 0.0) -> Told:
         """Compute a plan's report now, and keep it."""

@@ -64,7 +64,7 @@ def compile_lint(rules: Iterable[Mapping[str, Any]]) -> Lint:
     def lint(event: Event) -> list[Hint]:
         hints = [*_ids(event), *_time(event)]
         if event.name:
-            hints += _name(event.name[:NAME_CHARS])
+            hints += _name(event.name[:NAME_CHARS], "event" if event.type == "track" else "name")
         if event.type == "track":
             hints += _track(event, tracks, near)
         elif event.type in traits:
@@ -98,11 +98,11 @@ def _time(event: Event) -> Iterator[Hint]:
         yield Hint("future_timestamp", f"timestamp is {hours:.1f} h after the event came in; check the clock, or the unit of the time.", "timestamp")
 
 
-def _name(name: str) -> Iterator[Hint]:
+def _name(name: str, path: str) -> Iterator[Hint]:
     if _EMAIL.search(name) or _PHONE.search(name):
-        yield Hint("pii_in_name", "The name holds an e-mail address or a phone number: names reach every tool. Send it as a trait.", "event")
+        yield Hint("pii_in_name", "The name holds an e-mail address or a phone number: names reach every tool. Send it as a trait.", path)
     elif is_dynamic(name):
-        yield Hint("dynamic_name", "The name holds an id or a date, so that each value makes an event of its own. Send it as a property.", "event")
+        yield Hint("dynamic_name", "The name holds an id or a date, so that each value makes an event of its own. Send it as a property.", path)
 
 
 def _track(event: Event, tracks: Mapping[str, Mapping[str, Any]], near: Mapping[str, str]) -> Iterator[Hint]:

@@ -12,8 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from relay.app import Seams
+from relay.control.drift import DriftStore
 from relay.workspace.plan_files import DRAFT
-from tests.support.app import Running, running, source, table
+from tests.support.app import FastClock, Running, running, source, table
 from tests.support.waiting import eventually
 
 
@@ -279,6 +281,25 @@ async def test_drift_is_told_kept_and_made_anew_when_its_day_is_over(site: Site)
     await site.ask("POST", "plans/shop/rules", {"action": "add", "type": "track", "event": "Unheard"})
     changed = await site.get("plans/shop/drift")
     assert (changed["new_events"], changed["missing_events"]) == ([], []), "the plan is another one"
+
+
+async def test_each_day_every_plan_with_a_source_gets_a_new_report(tmp_path: Path) -> None:
+    for name in ("shop", "free"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(PLAN))
+    config = source("web", plan="shop") + "".join(table("plan", {"slug": name, "file": f"{name}.json"}) for name in ("shop", "free"))
+    clock = FastClock()
+    async with running(config, tmp_path, seams=Seams(clock=clock)) as relay:
+        store = DriftStore(relay.app.database)
+        await relay.track("u1", "Unheard")
+        for day in range(2):
+            await relay.app.drift.step()
+            report = await store.get("shop")
+            assert report is not None
+            assert len(report["new_events"]) == (0 if day else 1), "the event is older than a day"
+            assert report["at_s"] == pytest.approx(clock.now(), abs=60)
+            clock.advance(86_401)
+        assert await store.get("free") is None
+        await relay.settled("archive")
 
 
 async def test_a_viewer_reads_an_operator_decides_and_an_admin_rewrites(site: Site) -> None:

@@ -72,7 +72,7 @@ def said(one: Event) -> list[tuple[str, str]]:
         (track("Opened 3f0c9a52-7b1e-4f5d-9c1d-000000000000"), [("dynamic_name", "event")]),
         (track("Mail to ann@example.com"), [("pii_in_name", "event")]),
         (track("Call +49 170 1234567"), [("pii_in_name", "event")]),
-        (event(type="page", name="Order 83920"), [("dynamic_name", "event")]),
+        (event(type="page", name="Order 83920"), [("dynamic_name", "name")]),
         (identify(email="ann"), [("trait_type", "traits.email")]),
         (identify(createdAt="yesterday"), [("trait_type", "traits.createdAt")]),
         (identify(age="30"), [("trait_type", "traits.age")]),
