@@ -214,7 +214,8 @@ def _print_destination(one: Mapping[str, Any], out: Output) -> None:
         for sample in one["samples"]:
             if (sample["kind"], sample["code"]) == (kind, code):
                 name = " ".join(filter(None, (sample["type"], sample["name"])))
-                out.line(printable(f"  {sample['message_id']}  {name}"))
+                why = f"  ({sample['why']})" if sample["why"] else ""
+                out.line(printable(f"  {sample['message_id']}  {name}{why}"))
                 for change in sample["changes"]:
                     for line in _lines(change):
                         out.line(printable(f"    {line}"))

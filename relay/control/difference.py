@@ -15,7 +15,7 @@ from relay.kit.shown import shown
 from relay.pipeline.compiled import CompiledDestination, CompiledSource, CompiledSubscription
 from relay.pipeline.decision import Drop, Rewrite, Sourced, Unit
 from relay.pipeline.destination_side import decide
-from relay.pipeline.explain import Change, Planned, diff, made_fields, plan_unit
+from relay.pipeline.explain import Change, Planned, diff, explain_destination, explain_source, made_fields, plan_unit
 from relay.pipeline.source_side import source_side
 from relay.pipeline.stages.map_fields import map_fields
 from relay.workspace.model import Destination
@@ -166,6 +166,16 @@ def _name(plan: Planned) -> tuple[str, str, str]:
 
 
 # what differs, for a person
+
+
+def reason_of(
+    found: Difference, event: Event, sourced: Sourced, source: CompiledSource | None, destination: CompiledDestination | None, *, sent_s: float
+) -> str:
+    """Which rule or field stops the stored `event`, under the version to which the other arguments belong; empty: the code says it all."""
+    if found.kind == CHANGED or found.code == NOT_CONNECTED.code or sourced.drop is SWITCHED_OFF or destination is None:
+        return ""
+    traces = explain_destination(sourced, destination, sent_s=sent_s).traces if sourced.drop is None else explain_source(0, event, source)[1]
+    return next((trace.text for trace in traces if trace.outcome in ("dropped", "refused")), "")
 
 
 def changes_of(found: Difference, pair: Pair) -> tuple[Change, ...]:

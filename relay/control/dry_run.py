@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from relay.base.event import DELETED, Event
 from relay.base.masking import mask_at, mask_text
-from relay.control.difference import CHANGED, DROPPED, Difference, changes_of, compare, is_alike, sourced_by
+from relay.control.difference import CHANGED, DROPPED, Difference, changes_of, compare, is_alike, reason_of, sourced_by
 from relay.control.versions import Pair, destination_pair, names_of, slug_of, source_pair
 from relay.pipeline.compiled import Compiled
 from relay.pipeline.explain import Change
@@ -112,18 +112,20 @@ class Comparison:
                 continue
             counts.add(found)
             if (samples := counts.room(found)) is not None:
-                samples.append(self._sample(seq, event, found, pair, archived))
+                stopping = (after, source.after, pair.after) if found.kind == DROPPED else (before, source.before, pair.before)
+                why = reason_of(found, event, *stopping, sent_s=self._sent_s)
+                samples.append(self._sample(event, found, pair, why) | {"event_id": "" if archived else f"e{seq}"})
 
-    def _sample(self, seq: int, event: Event, found: Difference, pair: Pair, archived: bool) -> Told:
+    def _sample(self, event: Event, found: Difference, pair: Pair, why: str) -> Told:
         return {
             "kind": found.kind,
             "code": found.code,
-            "event_id": "" if archived else f"e{seq}",
             "message_id": event.message_id,
             "type": event.type,
             "name": event.name,
             "was": found.was,
             "now": found.now,
+            "why": why,
             "changes": [
                 {"path": one.path, "before": self._masked(one, one.before), "after": self._masked(one, one.after)} for one in changes_of(found, pair)
             ],

@@ -142,6 +142,11 @@ async def test_the_command_compares_beside_a_running_relay_and_without_it(tmp_pa
             assert said.returncode == 1
             assert (told["read"], told["dropped"], told["added"]) == (150, {"NO_MATCHING_MAPPING": 100}, {"NO_MATCHING_MAPPING": 50})
             assert (told["before"], told["after"]) == ("version 1", str(new))
+            counts = ["read", "unchanged", "dropped", "added", "changed", "requests", "destinations"]
+            assert list(told) == ["before", "after", "since_s", "until_s", "archived", "partial", *counts]
+            assert list(told["destinations"][0]) == ["slug", "name", "state", *counts[1:-1], "samples"]
+            keys = {"kind", "code", "event_id", "message_id", "type", "name", "was", "now", "why", "changes"}
+            assert set(told["destinations"][0]["samples"][0]) == keys
             said = await run("--config", str(new))
             assert (said.returncode, "orders: 100 no longer sent, NO_MATCHING_MAPPING" in said.stdout) == (1, True)
             assert "hidden-secret" not in said.stdout

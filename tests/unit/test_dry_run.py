@@ -272,3 +272,18 @@ def test_what_a_source_would_newly_keep_from_the_disk_is_told(tmp_path: Path) ->
     changes = [change for sample in told["destinations"][1]["samples"] for change in sample["changes"]]
     assert {change["path"].rpartition(".")[2] for change in changes} == {"email"}
     assert {change["after"] for change in changes} == {None}
+
+
+def test_a_sample_names_the_rule_or_the_field_that_stops_the_event(tmp_path: Path) -> None:
+    def why(text: str, kind: str = "dropped", *, back: bool = False) -> str:
+        sides = compiled(config(), tmp_path), compiled(text, tmp_path)
+        told = compared(events(), *(reversed(sides) if back else sides))
+        return next(sample["why"] for sample in told["destinations"][0]["samples"] if sample["kind"] == kind)
+
+    rule = {"title": "nothing in euro", "if": 'properties.currency = "EUR"', "actions": [{"type": "DROP"}]}
+    assert "nothing in euro" in why(with_destination("orders", filter=[rule]))
+    assert "nothing in euro" in why(with_destination("orders", filter=[rule]), "added", back=True)
+    assert "total" in why(config(plan="strict", web={"schema": {"track": {"allowEventOnViolations": False}}}))
+    assert "method" in why(with_destination("orders", PAID | {"fields": {"method": {"@path": "$.userId"}}}))
+    assert why(config(web={"enabled": False})) == ""
+    assert why(with_destination("orders", sources=["app"])) == ""
