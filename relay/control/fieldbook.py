@@ -7,7 +7,7 @@ never counted twice: the seq that was reached is written with the counts.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import structlog
@@ -17,9 +17,11 @@ from relay.base.clock import Clock
 from relay.base.codes import Door
 from relay.base.event import DELETED, Event
 from relay.control.colors import Colors
-from relay.control.seen import CONTENT, CONTEXT, NAME_MAX, Lens, SeenEvent, look_through, mark_of
+from relay.control.seen import CONTENT, CONTEXT, NAME_MAX, Lens, SeenEvent, SeenField, look_through, mark_of
 from relay.control.seen_store import SeenKey, SeenRow, SeenStore, counts_of, fields_text
 from relay.errors import StoreError
+from relay.kit.edits import split_path
+from relay.kit.subjects import Subjects
 from relay.pipeline.decision import Sourced
 from relay.workspace.model import BUILT_IN_SOURCE
 
@@ -49,7 +51,9 @@ NEVER_MS: Final = 1 << 62
 
 
 class Fieldbook:
-    """`routed` is the router's hook; `load` before it, `run` until cancelled, then `flush` once more."""
+    """`routed` is the router's hook; `load` before it, `run` until cancelled, then `flush` once more. A place of deletion requests."""
+
+    kinds = {"fields": "database"}
 
     def __init__(self, *, store: SeenStore, colors: Colors, clock: Clock, mask_names: tuple[str, ...]) -> None:
         self._store = store
@@ -174,16 +178,40 @@ class Fieldbook:
                     if (at == path or at.startswith(inside)) and known.stain(color, ""):
                         seen.grown = True
 
-    async def forget(self, user_ids: Iterable[str]) -> None:
-        """No sample that came from one of these users, or names one, is left; written before this returns."""
-        users = [user for user in user_ids if user]
-        marks = {mark_of(user) for user in users}
+    async def find(self, users: Subjects) -> dict[str, int]:
+        """Names and paths that hold an id of theirs, and samples that came from their events or show one."""
         await self.digest()
-        for seen in self._events.values():
-            for known in seen.fields.values():
-                if known.sample is not None and (marks & set(known.owner.split()) or any(user in str(known.sample) for user in users)):
-                    known.sample, known.owner, seen.grown = None, "", True
+        return {"fields": sum([len(found) async for _, found in self._of(users)])}
+
+    async def erase(self, users: Subjects) -> None:
+        """All that `find` counts goes; written before this returns. Raises StoreError."""
+        await self.digest()
+        gone: list[SeenKey] = []
+        async for seen, found in self._of(users):
+            for path in found:
+                if path is None:
+                    gone.append((seen.source_id, seen.type, seen.name))
+                elif _names(users, path):
+                    del seen.fields[path]
+                else:
+                    seen.fields[path].sample, seen.fields[path].owner = None, ""
+            seen.grown = True
+        for key in gone:
+            del self._events[key]
+        self._reckon()
+        await self._store.delete(gone)
         await self.flush()
+
+    async def _of(self, users: Subjects) -> AsyncIterator[tuple[SeenEvent, list[str | None]]]:
+        """Entries with something of theirs: the paths of fields, or None for all of it."""
+        marks = {mark_of(user) for user in users.user_ids}
+        for number, seen in enumerate(list(self._events.values()), 1):
+            if users.mentions(seen.name):
+                yield seen, [None]
+            elif found := [path for path, known in seen.fields.items() if _names(users, path) or _is_sampled(users, marks, known)]:
+                yield seen, [*found]
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
 
     async def prune(self) -> None:
         """Forget what nobody has sent for 30 days."""
@@ -256,3 +284,14 @@ class Fieldbook:
             seen.saved = numbers[0]
         if whole:
             self._wrote_fields_s = now_s
+
+
+def _names(users: Subjects, path: str) -> bool:
+    return any(map(users.mentions, split_path(path)))
+
+
+def _is_sampled(users: Subjects, marks: set[str], known: SeenField) -> bool:
+    """Whether the sample is theirs. Whatever holds the bytes of an id counts: a sample less harms nobody."""
+    return known.sample is not None and (
+        not marks.isdisjoint(known.owner.split()) or users.touches(str(known.sample).encode("utf-8", "surrogatepass"))
+    )

@@ -17,6 +17,7 @@ from relay.control.seen import FIELDS_MAX, NAME_MAX, VALUES_MAX, fields_of
 from relay.control.seen_store import SeenStore
 from relay.database.database import Database
 from relay.kit.edits import split_path
+from relay.kit.subjects import Subjects
 from relay.pipeline.compiled import Current, compile_workspace
 from relay.pipeline.decision import Drop, Sourced
 from relay.workspace.model import Source, Workspace
@@ -211,13 +212,23 @@ async def test_decisions_of_the_workspace_reach_what_lies_below(book: Book) -> N
 
 
 async def test_samples_of_a_forgotten_user_go(book: Book) -> None:
-    book.hear(book.made(user="u-77", properties={"note": "hello"}), book.made("Other", user="u2", properties={"friend": "is u-77", "note": "stays"}))
-    await book.book.forget(["u-77"])
+    users = Subjects(["user-77"])
+    book.hear(
+        book.made(user="user-77", properties={"note": "hello"}),
+        book.made("Other", user="u2", properties={"friend": "is user-77", "note": "stays", "by": {"user-77": 1}}),
+        book.made("Seen by user-77", user="u2"),
+        book.made("Seen by user-770", user="u2"),
+    )
+    await book.book.flush()
+    assert await book.book.find(users) == {"fields": 4}
+    await book.book.erase(users)
+    assert await book.book.find(users) == {"fields": 0}
+    assert [one.name for one in book.book.events("web")] == ["Bought", "Other", "Seen by user-770"]
     assert book.seen().fields["properties.note"].sample is None
     other = book.seen("Other").fields
-    assert (other["properties.friend"].sample, other["properties.note"].sample) == (None, "stays")
-    text = await book.database.read(lambda connection: str(connection.execute("SELECT fields FROM seen").fetchall()))
-    assert "u-77" not in text and "hello" not in text
+    assert {path: one.sample for path, one in other.items()} == {"properties.friend": None, "properties.note": "stays", "properties.by": None}
+    text = await book.database.read(lambda connection: str(connection.execute("SELECT name, fields FROM seen").fetchall()))
+    assert "user-77" not in text.replace("user-770", "") and "hello" not in text
 
 
 async def test_everything_is_there_after_a_restart(book: Book) -> None:
