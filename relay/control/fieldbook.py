@@ -69,7 +69,7 @@ class Fieldbook:
         self._allowance, self._allowed_s = RATE, clock.monotonic()
         self._flushed_s = self._pruned_s = self._wrote_fields_s = clock.monotonic()
         self._upto = 0
-        self._flushing = asyncio.Lock()
+        self._writing = asyncio.Lock()
 
     # what comes in
 
@@ -199,8 +199,9 @@ class Fieldbook:
         for key in gone:
             del self._events[key]
         self._reckon()
-        await self._store.delete(gone)
-        await self.flush()
+        async with self._writing:
+            await self._store.delete(gone)
+            await self._write(whole=False)
 
     async def _of(self, users: Subjects) -> AsyncIterator[tuple[SeenEvent, list[str | None]]]:
         """Entries with something of theirs: the paths of fields, or None for all of it."""
@@ -227,7 +228,8 @@ class Fieldbook:
         self._reckon()
         if gone:
             try:
-                await self._store.delete(gone)
+                async with self._writing:
+                    await self._store.delete(gone)
             except StoreError as error:
                 log.warning("fieldbook.waiting", error=error.message)
 
@@ -253,10 +255,14 @@ class Fieldbook:
     async def flush(self, *, whole: bool = False) -> None:
         """Write what has changed; what a full disk refuses waits for the next time."""
         await self.digest()
-        async with self._flushing:
-            await self._flush(whole)
+        try:
+            async with self._writing:
+                await self._write(whole=whole)
+        except StoreError as error:
+            log.warning("fieldbook.waiting", error=error.message)
 
-    async def _flush(self, whole: bool) -> None:
+    async def _write(self, *, whole: bool) -> None:
+        """One at a time: what is deleted must not come back with a write that began before."""
         self._flushed_s = now_s = self._clock.monotonic()
         whole = whole or now_s - self._wrote_fields_s >= FIELDS_S
         upto = self._upto
@@ -273,13 +279,10 @@ class Fieldbook:
                     await asyncio.sleep(0)
             for first in range(0, len(rows), ROWS_A_JOB):
                 await self._store.put(rows[first : first + ROWS_A_JOB], upto if first + ROWS_A_JOB >= len(rows) else None)
-        except BaseException as error:  # also when the task is cancelled
+        except BaseException:  # also when the task is cancelled
             for seen, _ in counts:
                 seen.grown = True
-            if not isinstance(error, StoreError):
-                raise
-            log.warning("fieldbook.waiting", error=error.message)
-            return
+            raise
         for seen, numbers in counts:
             seen.saved = numbers[0]
         if whole:

@@ -1,5 +1,9 @@
 """What a source has sent, and switching its events and traits: over a running relay."""
 
+import asyncio
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.support.app import source, webhook
@@ -128,3 +132,13 @@ async def test_who_may_and_what_is_wrong(tmp_path: Path) -> None:
         ):  # fmt: skip
             assert (await asked.put(wrong, status=400))["error"]["code"] == "bad_request", wrong
         assert (await asked.schema())["events"] == []
+
+
+async def test_relay_diff_lays_the_switches_over_the_file_that_it_tries(tmp_path: Path) -> None:
+    async with console(source(), tmp_path) as asked:
+        await asked.relay.track("u1", "Spam")
+        await asked.put({"events": {"Spam": {"enabled": False}}})
+        words = ("--config", str(tmp_path / "relay.toml"), "--data", str(tmp_path / "data"), "--since", "1h", "--json")
+        done = await asyncio.to_thread(subprocess.run, [sys.executable, "-m", "relay", "diff", *words], capture_output=True, text=True, check=False)
+        told = json.loads(done.stdout)
+        assert (done.returncode, told["read"], told["added"], told["dropped"]) == (0, 1, {}, {}), done.stderr
