@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -64,6 +65,7 @@ from relay.control.violations import Violations
 from relay.control.why import Why
 from relay.database.database import Database
 from relay.database.folder import DataFolder
+from relay.delivery.brake import Brake
 from relay.delivery.supervisor import Supervisor, Supplies
 from relay.destinations import load_catalog, readme_of
 from relay.errors import ConfigError, Problem
@@ -257,7 +259,7 @@ class App:
         self.archives = Archives(outbox=self.outbox, current=self.current, clock=seams.clock, open_archive=self._archive)
         supplies = Supplies(
             self.outbox, seams.clock, seams.chance, self.observer, self._feed, seams.open_transport, self._sink, setting_digest,
-            None if self._ended_clean else asyncio.Lock(), self.archives.open,
+            None if self._ended_clean else asyncio.Lock(), self.archives.open, Brake(time.process_time),
         )  # fmt: skip
         self.supervisor = Supervisor(supplies, drain_s=self.settings.server.drain_s)
         budget = Budget(self.settings.store.max_db_bytes, self.settings.store.when_full)

@@ -185,7 +185,7 @@ class Receiver(Framing):
     def message(self, message: bytes) -> None:
         now_ns, counts = time.monotonic_ns(), self._counts
         counts.requests += 1
-        for sent in _SENT.findall(message):
+        for sent in () if b'"replay":true' in message else _SENT.findall(message):  # a replayed event was sent long ago
             counts.took.append((now_ns - int(sent, 16)) / 1e9)
         self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}")
 

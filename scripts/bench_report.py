@@ -65,6 +65,7 @@ TARGETS = (
     Target("T12", "memory with 10^6 pending, MB", "backlog", "pending_1000000", "rss_mb", most=250.0),
     Target("T12", "memory at 10^6 pending vs 10^4", "backlog", "pending_1000000", "rss_mb", most=1.2, over="pending_10000"),
     Target("T13", "3 viewers, one stalled: p99 of the answer", "live", "3_viewers", "p99_ms", most=1.5, over="0_viewers"),
+    Target("T14", "beside a replay of 100,000 archived events: p95 of live ones", "replay", "replayed", "e2e_p95_ms", most=2.0, over="alone"),
     Target("T13", "20 viewers, one stalled: CPU", "live", "20_viewers", "cpu_us_per_event", most=1.1, over="0_viewers"),
     Target("T14", "dry run of 200,000 events: memory, MB", "dry-run", "relay_diff", "rss_mb", most=300.0),
 )

@@ -163,6 +163,17 @@ class Product:
         """The UI's address, and a token for it."""
         return {"ui": self.app.ui_url, "token": self.app.cli_token}
 
+    async def replay(self, slug: str, archive: str, rate: float) -> dict[str, str]:
+        """Begin to send what an archive holds; `value` is the job's name."""
+        from relay.access.operator import SIGNAL
+        from relay.control.replay import ReplaySpec
+
+        return {"value": await self.app.replays.start(ReplaySpec(slug, 0, rate=rate, archive=archive), SIGNAL)}
+
+    async def finished(self, job: str) -> bool:
+        """Whether all of a replay has left."""
+        return bool(next(one for one in await self.app.replays.jobs() if one["name"] == job)["finished"])
+
     async def pending(self, slug: str) -> int:
         """What waits at one destination."""
         return (await self.app.outbox.depth(slug)).pending

@@ -149,6 +149,33 @@ def backlog(bench: Bench) -> Bases:
     return {"pending_1000000": "pending_10000"}
 
 
+ARCHIVED = 100_000
+REPLAY_EVENTS_A_SECOND = 200.0
+
+
+def replay(bench: Bench) -> Bases:
+    """Live events into a webhook, alone and while 100,000 archived ones are sent to it again."""
+    sink, port = _sink(bench)
+    archive = '[[destination]]\nslug = "archive"\ntype = "archive"\nsources = ["app"]\n'
+    relay, address = bench.relay("replay", [webhook("live", port), archive])
+    relay.order("append", source="app", count=ARCHIVED)
+    _wait(lambda: not (relay.order("pending", slug="archive") or relay.order("pending", slug="live")))
+    for _ in range(bench.repeats):
+        sink.ask("report")
+        sample = bench.load("alone", relay, address, rate=REPLAY_EVENTS_A_SECOND)
+        _drain(sink, sample, 0)
+        job = relay.order("replay", slug="live", archive="archive", rate=0)
+        time.sleep(1)
+        sink.ask("report")
+        sample = bench.load("replayed", relay, address, rate=REPLAY_EVENTS_A_SECOND)
+        told = sink.ask("report")
+        sample.more |= {f"e2e_{name}": told[name] for name in ("p50_ms", "p95_ms", "p99_ms")}
+        if relay.order("finished", job=job):
+            raise RuntimeError("the replay ended before the measurement")
+        _wait(lambda job=job: relay.order("finished", job=job))  # type: ignore[misc]
+    return {"replayed": "alone"}
+
+
 VIEWERS = (1, 3, 20)
 LIVE_RATE = 1_000.0
 
@@ -236,6 +263,7 @@ SUITES: dict[str, Callable[[Bench], Bases]] = {
     "isolation": isolation,
     "backlog": backlog,
     "live": live,
+    "replay": replay,
     "mapping": mapping,
     "dry-run": dry_run,
     "sinks": sinks,

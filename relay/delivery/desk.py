@@ -12,6 +12,7 @@ from relay.base.clock import Clock
 from relay.base.tasks import spawn
 from relay.delivery.batches import Batches
 from relay.delivery.board import Board
+from relay.delivery.brake import Brake
 from relay.delivery.breaker import Gate
 from relay.delivery.feed import Feed
 from relay.delivery.lanes import Item
@@ -39,6 +40,8 @@ class Means:
     observer: Observer
     alone: asyncio.Lock | None = None
     """The last run did not end properly: held by whoever handles what may have been the cause. None: it did."""
+    brake: Brake | None = None
+    """Keeps replays below live traffic; one for all destinations."""
 
 
 class Desk:
@@ -84,7 +87,8 @@ class Desk:
     def follow(self, consumer: Consumer, feed: Feed | None = None) -> Stream:
         """Put a consumer's stream and its rows on the board."""
         careful = self.means.alone is not None
-        stream = self.board.streams[consumer.name] = Stream(consumer, now_s=self.clock.monotonic(), careful=careful, feed=feed)
+        stream = Stream(consumer, now_s=self.clock.monotonic(), careful=careful, feed=feed, brake=self.means.brake)
+        self.board.streams[consumer.name] = stream
         for row in consumer.rows:
             self.board.add_row(stream, row, saved=True)
         return stream

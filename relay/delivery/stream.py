@@ -7,10 +7,10 @@ from typing import Any
 
 from relay.base.event import Event, event_of
 from relay.base.jsonio import dumps
+from relay.delivery.brake import Brake, Pace
 from relay.delivery.crashes import Caution, hand
 from relay.delivery.feed import Feed
 from relay.delivery.lanes import Item
-from relay.delivery.throttle import Throttle
 from relay.kit.fql import compile_filter
 from relay.outbox.interface import WHOLE, Attempt, Consumer, Outcome, Settlement
 from relay.outbox.ledger import WINDOW, mark
@@ -25,8 +25,8 @@ GATHER_MAX = 500
 class Stream:
     """The live stream of a destination, or one replay of it."""
 
-    def __init__(self, consumer: Consumer, *, now_s: float, careful: bool = False, feed: Feed | None = None) -> None:
-        """`careful`: the last run did not end properly. `feed`: of its own; None: its destination's."""
+    def __init__(self, consumer: Consumer, *, now_s: float, careful: bool = False, feed: Feed | None = None, brake: Brake | None = None) -> None:
+        """`careful`: the last run did not end properly. `feed`: of its own; None: its destination's. `brake`: what replays share."""
         cursor = consumer.cursor
         self.consumer = consumer
         self.name = consumer.name
@@ -39,7 +39,7 @@ class Stream:
         self.replay: Mapping[str, Any] | None = cursor.state.get("replay") if cursor.end is not None else None
         condition = (self.replay or {}).get("filter")
         self._takes = compile_filter(condition) if condition else None
-        self.pace = Throttle(float((self.replay or {}).get("rate") or 0))
+        self.pace = Pace(float((self.replay or {}).get("rate") or 0), brake or Brake())
         self.caution = Caution(_unsettled(consumer), now_s=now_s) if careful else None
         self.open_rows = 0
         self.flying = 0

@@ -9,6 +9,7 @@ from relay.base.clock import Clock
 from relay.base.tasks import spawn, supervise
 from relay.delivery.actor import Actor
 from relay.delivery.archive_replay import ArchiveReplay
+from relay.delivery.brake import Brake
 from relay.delivery.desk import Means
 from relay.delivery.feed import Feed
 from relay.kit.request import Transport
@@ -40,6 +41,8 @@ class Supplies:
     """As of `Means`."""
     open_archive_replays: Callable[[str, set[str]], Awaitable[Sequence[ArchiveReplay]]] | None = None
     """Of a destination (id), but those that run."""
+    brake: Brake | None = None
+    """As of `Means`."""
 
 
 @dataclass(slots=True)
@@ -143,6 +146,7 @@ class Supervisor:
             supplies.chance,
             supplies.observer,
             supplies.alone,
+            supplies.brake,
         )
         actor = Actor(destination, means, consumer, settings_changed=fresh)
         try:

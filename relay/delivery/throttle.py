@@ -17,6 +17,10 @@ class Throttle:
         self._filled_at: float | None = None
         self._paused_until = float("-inf")
 
+    def retune(self, rate_per_s: float) -> None:
+        """Another rate from now on."""
+        self._rate, self._burst = rate_per_s, max(1.0, rate_per_s * _BURST_S)
+
     def delay_s(self, now: float) -> float:
         """Seconds until the next call may go; 0: now."""
         wait_s = self._paused_until - now if self._paused_until > now else 0.0
