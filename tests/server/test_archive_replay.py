@@ -54,6 +54,7 @@ async def test_span_source_and_filter_choose(tmp_path: Path) -> None:
         await relay.settled("hook")
         await asyncio.sleep(0.02)
         since_s = time.time()
+        await asyncio.sleep(0.02)  # what comes in the same millisecond counts as before
         await _filled(relay, 10, "hook", "cold")
         before = receiver.count
         spec = ReplaySpec("hook", since_s, source="web", filter="properties.n > 6", archive="cold")
