@@ -39,8 +39,8 @@ class Board:
         """Loose units (`lanes.Members`) in batches and in flight."""
         self.lanes = Lanes()
         self._ready: deque[Item] = deque()
-        self._beside: deque[Item] = deque()
-        """Ready items that hold no lane (re-sent, replayed)."""
+        self._beside: dict[str, deque[Item]] = {}
+        """Ready items that hold no lane (re-sent, replayed), by stream; no empty one is kept."""
         self._due: list[tuple[float, int, Item]] = []
         self._ahead: dict[str, list[tuple[int, int, Item]]] = {}
         """Rows above the scan position of their stream: they may not start before the scan has passed them (rule 5.5 c)."""
@@ -102,7 +102,7 @@ class Board:
                 return
         if item.foreign:
             item.queued = True
-            self._beside.append(item)
+            self._beside.setdefault(item.stream, deque()).append(item)
         elif self.lanes.may_start(item):
             item.queued = True
             self._ready.append(item)
@@ -116,7 +116,7 @@ class Board:
     def offer_first(self, item: Item) -> None:
         """A loaded row goes before all others."""
         item.queued = True
-        (self._beside if item.foreign else self._ready).appendleft(item)
+        (self._beside.setdefault(item.stream, deque()) if item.foreign else self._ready).appendleft(item)
 
     def _count(self) -> int:
         self._counter += 1
@@ -177,19 +177,37 @@ class Board:
         return None
 
     def _next_beside(self) -> Item | None:
-        """Background load: at most half the concurrency, at the pace of its job; one that may not yet go moves to the end."""
+        """Background load: at most half the concurrency, each job at its pace and in its order; jobs take turns."""
         if self.lanes.foreign_flying >= max(1, self._limit // 2):
             return None
-        for _ in range(min(len(self._beside), BESIDE_TRIES)):
-            item = self._beside.popleft()
+        now_s = self._clock.monotonic()
+        for name in list(self._beside):
+            stream = self.streams.get(name)
+            if stream is not None and stream.pace.delay_s(now_s) > 0:
+                continue
+            queue = self._beside.pop(name)
+            item = self._first_free(queue)
+            if queue:
+                self._beside[name] = queue
+            if item is not None:
+                return item
+        return None
+
+    def _first_free(self, queue: deque[Item]) -> Item | None:
+        """The first of the next few whose user has nothing in flight; those before it keep their place."""
+        passed: list[Item] = []
+        found = None
+        while queue and found is None and len(passed) < BESIDE_TRIES:
+            item = queue.popleft()
             if item.gone or item.state != WAITING:
                 item.queued = False
-            elif self.streams[item.stream].pace.delay_s(self._clock.monotonic()) <= 0 and self.lanes.may_start(item):
+            elif self.lanes.may_start(item):
                 item.queued = False
-                return item
+                found = item
             else:
-                self._beside.append(item)
-        return None
+                passed.append(item)
+        queue.extendleft(reversed(passed))
+        return found
 
     # start and end
 
