@@ -1,7 +1,7 @@
 """Which sensitive fields the sources send, what is done to them on their way, and what nobody has decided yet."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,13 +18,15 @@ from relay.errors import RequestError
 from relay.kit.edits import split_path
 from relay.kit.matchers import SECTIONS, THINGS, Matcher, classifier, normal, with_standard
 from relay.pipeline.compiled import Compiled, Current
-from relay.workspace.model import Workspace
+from relay.workspace.model import Source, Workspace
 from relay.workspace.rules import PrivacyRules
 from relay.workspace.stored import COLORS, Stored
 
-INBOX_MS: Final = 7 * 86_400_000
+INBOX_S: Final = 7 * 86_400.0
 DECISIONS_MAX: Final = 4_000
-SLICE: Final = 2_000
+SLICE_EVENTS: Final = 20
+SLICE_FIELDS: Final = 1_000
+"""Looked at between two breaths of the loop."""
 HOWS: Final = ("block", "encrypt", "hash", "mask")
 """What beats the ones after it."""
 Told = dict[str, Any]
@@ -57,39 +59,45 @@ class PrivacyView:
         compiled = self._current.compiled
         workspace = compiled.workspace
         await self._fieldbook.digest()
-        inventory: list[Told] = []
-        for source in workspace.sources:
-            for number, (path, found) in enumerate(_by_path([*self._fieldbook.events(source.source_id), *self._rest(source.source_id)]).items()):
-                if number % SLICE == SLICE - 1:
-                    await asyncio.sleep(0)
-                color, matcher, masked = self._colors.shown(source.source_id, path, found.known)
-                decided = self._colors.decided(source.source_id, path)
-                if RANK[color] or decided or masked:
-                    inventory.append(
-                        {
-                            "source": source.slug,
-                            "event": found.event,
-                            "path": path,
-                            "color": color,
-                            "matcher": matcher,
-                            "decided": decided,
-                            "first_s": found.known.first_ms / 1000,
-                            "last_s": found.known.last_ms / 1000,
-                            "count": found.known.count,
-                            "masked": masked,
-                            "sample": None if masked else found.known.sample,
-                            "done": self._done(compiled, source.source_id, path, found.known),
-                        }
-                    )
+        inventory = [row for source in workspace.sources async for row in self._rows(compiled, source)]
         inventory.sort(key=lambda one: (-RANK[one["color"]], one["source"], one["path"]))
-        new_ms = self._clock.now() - INBOX_MS / 1000
+        since_s = self._clock.now() - INBOX_S
         own = {normal(matcher.name) for matcher in workspace.matchers}
         return {
             "inventory": inventory,
-            "inbox": [one for one in inventory if not one["decided"] and one["last_s"] >= new_ms],
+            "inbox": [one for one in inventory if not one["decided"] and one["last_s"] >= since_s],
             "matchers": [_matcher(one, "file" if normal(one.name) in own else "standard") for one in with_standard(workspace.matchers)],
             "rules": _rules(workspace),
         }
+
+    async def _rows(self, compiled: Compiled, source: Source) -> AsyncIterator[Told]:
+        """The fields of one source that are sensitive, or were decided about."""
+        rest = self._fieldbook.rest(source.source_id)
+        fields: dict[str, _Field] = {}
+        for number, seen in enumerate([*self._fieldbook.events(source.source_id), *([rest] if rest else [])], 1):
+            _gather(fields, seen)
+            if number % SLICE_EVENTS == 0:
+                await asyncio.sleep(0)
+        for number, (path, found) in enumerate(fields.items(), 1):
+            color, matcher, masked = self._colors.shown(source.source_id, path, found.known)
+            decided = self._colors.decided(source.source_id, path)
+            if masked or decided:
+                yield {
+                    "source": source.slug,
+                    "event": found.event,
+                    "path": path,
+                    "color": color,
+                    "matcher": matcher,
+                    "decided": decided,
+                    "first_s": found.known.first_ms / 1000,
+                    "last_s": found.known.last_ms / 1000,
+                    "count": found.known.count,
+                    "masked": masked,
+                    "sample": None if masked else found.known.sample,
+                    "done": self._done(compiled, source.source_id, path, found.known),
+                }
+            if number % SLICE_FIELDS == 0:
+                await asyncio.sleep(0)
 
     async def decide(self, slug: str, path: str, color: str, by: Operator) -> Told:
         """Say what a field is; empty: nothing is decided about it. Raises RequestError 404, 400."""
@@ -111,10 +119,6 @@ class PrivacyView:
             self._fieldbook.stain(find_source(saved, slug).source_id, path, color)
         await self._access.audit(AuditRecord(self._clock.now(), by.name, "privacy.field", slug, f"{path}: {color or 'undecided'}"))
         return await self.view()
-
-    def _rest(self, source_id: str) -> list[SeenEvent]:
-        rest = self._fieldbook.rest(source_id)
-        return [rest] if rest else []
 
     def _done(self, compiled: Compiled, source_id: str, path: str, known: SeenField) -> list[Told]:
         if self._deeds is None or self._deeds[0] is not compiled:
@@ -172,23 +176,20 @@ def _deeds(compiled: Compiled) -> dict[str, list[Deeds]]:
     return found
 
 
-def _by_path(events: Sequence[SeenEvent]) -> dict[str, _Field]:
-    """Each path once, with its sightings under all names together."""
-    found: dict[str, _Field] = {}
-    for seen in events:
-        for path, known in seen.fields.items():
-            merged = found.get(path)
-            if merged is None:
-                found[path] = _Field(seen.name or seen.type, _copy(known), known.count)
-                continue
-            both, merged_known = worst((merged.known.color, merged.known.matcher), (known.color, known.matcher)), merged.known
-            merged_known.color, merged_known.matcher = both
-            merged_known.count += known.count
-            merged_known.first_ms = min(merged_known.first_ms, known.first_ms)
-            merged_known.last_ms = max(merged_known.last_ms, known.last_ms)
-            if known.count > merged.most:
-                merged.event, merged.most = seen.name or seen.type, known.count
-    return found
+def _gather(fields: dict[str, _Field], seen: SeenEvent) -> None:
+    """Add the fields of one name to those of the names before it."""
+    name = seen.name or seen.type
+    for path, known in seen.fields.items():
+        found = fields.get(path)
+        if found is None:
+            fields[path] = _Field(name, _copy(known), known.count)
+            continue
+        whole = found.known
+        whole.color, whole.matcher = worst((whole.color, whole.matcher), (known.color, known.matcher))
+        whole.count += known.count
+        whole.first_ms, whole.last_ms = min(whole.first_ms, known.first_ms), max(whole.last_ms, known.last_ms)
+        if known.count > found.most:
+            found.event, found.most = name, known.count
 
 
 def _copy(known: SeenField) -> SeenField:
