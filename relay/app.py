@@ -536,7 +536,12 @@ class App:
         """Deletion requests, and every place that they search."""
         clock, open_transport = self._seams.clock, self._seams.open_transport
         shops = Shops(
-            own=(Books(self.outbox, self.alert_store, tokens), self.violations, self.fieldbook, self._ring),
+            own=(
+                Books(outbox=self.outbox, alerts=self.alert_store, watch=self.watch, tokens=tokens, flush=self.measure.flush),
+                self.violations,
+                self.fieldbook,
+                self._ring,
+            ),
             kept=self._kept,
             receiver=lambda destination: Receiver(destination, partial(open_transport, destination.destination), clock),
         )

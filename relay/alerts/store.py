@@ -168,14 +168,12 @@ class AlertStore:
         return [alert_id for alert_id, content in rows if users.mentions(content)]
 
     async def erase(self, users: Subjects) -> None:
-        """Take the sample, which is where an answer may name them, out of these alerts; their sentence too when it does."""
+        """Take what names them out of the stored alerts. Those in memory are the watch's (`Watch.forget`)."""
 
         def job(connection: sqlite3.Connection) -> None:
-            for alert_id, content in connection.execute(_CONTENTS).fetchall():
-                if users.mentions(content):
-                    said = jsonio.loads(content) | {"sample": None}
-                    kept = {name: "" if isinstance(value, str) and users.mentions(value) else value for name, value in said.items()}
-                    connection.execute(_SAY, (jsonio.dumps(kept).decode(), alert_id))
+            for alert_id, text in connection.execute(_CONTENTS).fetchall():
+                if users.mentions(text):
+                    connection.execute(_SAY, (_text_of(without(_content(text), users)), alert_id))
 
         await self._database.write(job)
 
@@ -189,17 +187,32 @@ class AlertStore:
         await self._database.write(job, sheds=True)
 
 
+def without(content: Content, users: Subjects) -> Content:
+    """The content without its sample, which is where an answer may name them, and without a text that does."""
+    if not users.mentions(_text_of(content)):
+        return content
+    texts = {entry.name: getattr(content, entry.name) for entry in fields(content) if entry.type in ("str", str)}
+    named: dict[str, Any] = {name: "" for name, text in texts.items() if users.mentions(text)}
+    return replace(content, sample=None, **named)
+
+
+def _text_of(content: Content) -> str:
+    return jsonio.dumps({entry.name: getattr(content, entry.name) for entry in fields(content)}).decode()
+
+
+def _content(text: str) -> Content:
+    said = jsonio.loads(text)
+    return Content(**(said | {"also": tuple(said["also"]), "offences": tuple(said.get("offences", ()))}))
+
+
 def _values(alert: Alert) -> tuple[Any, ...]:
-    content = alert.content
-    said = {entry.name: getattr(content, entry.name) for entry in fields(content)}
     return (
         alert.alert_id, alert.cause, alert.state, alert.rule, alert.kind, alert.subject_kind, alert.slug, alert.value, alert.threshold,
-        alert.opened_s, alert.resolved_s, alert.reminded_s, alert.muted_until_s, alert.muted_by, jsonio.dumps(said).decode(),
+        alert.opened_s, alert.resolved_s, alert.reminded_s, alert.muted_until_s, alert.muted_by, _text_of(alert.content),
         alert.told, alert.untold, alert.seq,
     )  # fmt: skip
 
 
 def _alert(row: Sequence[Any]) -> Alert:
-    said = jsonio.loads(row[14])
-    values: list[Any] = [*row[:14], Content(**(said | {"also": tuple(said["also"]), "offences": tuple(said.get("offences", ()))})), *row[15:]]
+    values: list[Any] = [*row[:14], _content(row[14]), *row[15:]]
     return Alert(*values)

@@ -25,10 +25,11 @@ from relay.alerts.rules import (
     strength_of,
 )
 from relay.alerts.series import Series
-from relay.alerts.store import FIRING, RESOLVED, Alert, AlertStore, Content, Mute
+from relay.alerts.store import FIRING, RESOLVED, Alert, AlertStore, Content, Mute, without
 from relay.alerts.telling import cause_of, cure_of, describe, offences_text, unit_of
 from relay.base.clock import Clock
 from relay.errors import StoreError
+from relay.kit.subjects import Subjects
 from relay.observe.facts import AlertFired, AlertGoesOn, AlertResolved
 from relay.observe.observer import Observer
 from relay.outbox.interface import Outbox
@@ -139,6 +140,12 @@ class Watch:
         """The store has muted a cause; what fires hears of it here."""
         if alert := self.alerts.get(cause):
             self.alerts[cause] = replace(alert, muted_until_s=mute.until_s, muted_by=mute.by)
+
+    async def forget(self, users: Subjects) -> None:
+        """Take what names these users out of every alert, here and in the store."""
+        self.alerts = {cause: replace(alert, content=without(alert.content, users)) for cause, alert in self.alerts.items()}
+        self._untold = [replace(alert, content=without(alert.content, users)) for alert in self._untold]
+        await self._store.erase(users)
 
     # what is
 

@@ -46,6 +46,7 @@ SEALED: Final = "sealed"
 """State of a job that no longer knows the ids: only the file is left to be cleaned."""
 FILE: Final = "relay.db"
 LIST: Final = "suppression_list"
+A_COPY: Final = "a copy of the database as it was before an upgrade holds the user; delete it when you do not go back any more"
 
 Entry = dict[str, Any]
 
@@ -184,6 +185,8 @@ class Forget:
                 await self._ask(job, self._entry(job, slug, kind), self._shops.receiver(destination))
             else:
                 self._entry(job, slug, kind).update(status=NOT_SUPPORTED, error=NO_RECALL if kind == "stream" else NO_CALL)
+        for name in await self._residue.copies(users):
+            self._entry(job, name, "copy").update(status=FAILED, found=1, error=A_COPY)
         for place in self._shops.own:  # what was on its way meanwhile
             await self._guarded({}, lambda place=place: place.erase(users))  # type: ignore[misc]
 

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from relay.access.store import TokenStore
 from relay.alerts.store import AlertStore
+from relay.alerts.watch import Watch
 from relay.base.clock import Clock
 from relay.control.live import Live
 from relay.delivery.verdict import Kind, judge
@@ -14,8 +15,9 @@ from relay.kit.request import Request, Response, Transport
 from relay.kit.sink import Eraser, Send
 from relay.kit.steps import drive
 from relay.kit.subjects import Subjects
-from relay.outbox.interface import Outbox
+from relay.outbox.interface import Naming, Outbox
 from relay.pipeline.compiled import CompiledDestination
+from relay.workspace.model import BUILT_IN_SOURCE
 
 SLICE_EVENTS: Final = 5_000
 PAUSE_S: Final = 0.01
@@ -52,29 +54,34 @@ class Books:
 
     kinds = dict.fromkeys(("log", "waiting", "dead_letters", "samples", "refused", "alerts", "audit"), "database")
 
-    def __init__(self, outbox: Outbox, alerts: AlertStore, tokens: TokenStore) -> None:
+    def __init__(self, *, outbox: Outbox, alerts: AlertStore, watch: Watch, tokens: TokenStore, flush: Callable[[], Awaitable[None]]) -> None:
+        """`flush` writes the samples that are still in memory, so that they are found."""
         self._outbox = outbox
         self._alerts = alerts
+        self._watch = watch
         self._tokens = tokens
+        self._flush = flush
 
     async def find(self, users: Subjects) -> Counts:
+        await self._flush()
         traces = await self._outbox.traces(users)
         counts = {"alerts": len(await self._alerts.naming(users)), "audit": await self._tokens.audits_naming(users)}
         return {"log": await self._log(users, erase=False)} | traces.counts | counts
 
     async def erase(self, users: Subjects) -> None:
         await self._log(users, erase=True)
+        await self._flush()
         await self._outbox.erase_traces(users)
-        await self._alerts.erase(users)
+        await self._watch.forget(users)
         await self._tokens.erase_audits(users)
 
     async def _log(self, users: Subjects, *, erase: bool) -> int:
         """How many events of the log are theirs. The writer is asked for slices only that hold some."""
-        ids, after, count = sorted(users.user_ids), 0, 0
+        ids, naming, after, count = sorted(users.user_ids), Naming(BUILT_IN_SOURCE, users), 0, 0
         while after < self._outbox.head:
-            some, reached = await self._outbox.count_of(ids, after=after, limit=SLICE_EVENTS)
+            some, reached = await self._outbox.count_of(ids, after=after, limit=SLICE_EVENTS, naming=naming)
             if some and erase:
-                await self._outbox.erase(ids, after=after, limit=SLICE_EVENTS)
+                await self._outbox.erase(ids, after=after, limit=SLICE_EVENTS, naming=naming)
             count, after = count + some, reached
             await asyncio.sleep(PAUSE_S)
         return count

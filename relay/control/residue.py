@@ -17,7 +17,8 @@ VACUUM_PAGES: Final = 500
 CHECKPOINTS: Final = 100
 CHECKPOINT_WAIT_S: Final = 0.05
 PART: Final = ".part"
-UNREAD: Final = ("relay.db", "relay.db-wal", "relay.db-shm", "relay.lock", "cli.token")
+DATABASE: Final = "relay.db"
+UNREAD: Final = (DATABASE, "relay.db-wal", "relay.db-shm", "relay.lock", "cli.token")
 """Of the data folder: the database is read through its owner, and the index of its log holds no content."""
 BULKY: Final = ("log", "row", "sample", "refused", "journal", "tally", "latency", "dedup_0", "dedup_1", "dedup_2", "dedup_recent", "suppression")
 """Tables that their owners search, or that hold numbers and hashes only."""
@@ -65,6 +66,19 @@ class Residue:
 
     async def _shows(self, users: Subjects) -> bool:
         return await self._database.scan(lambda pieces: any(users.touches(piece.data) for piece in pieces))
+
+    async def copies(self, users: Subjects) -> list[str]:
+        """Files of the data folder that hold a copy of the database from before (an upgrade keeps one) and show an id."""
+        return await asyncio.to_thread(self._copies, users)
+
+    def _copies(self, users: Subjects) -> list[str]:
+        found = []
+        for path in sorted(self._folder.glob(f"{DATABASE}.*")):
+            if path.is_file() and path.name not in UNREAD:
+                with path.open("rb") as file:
+                    if any(users.touches(piece.data) for piece in windows(file.fileno())):
+                        found.append(path.name)
+        return found
 
     async def find(self, users: Subjects) -> dict[str, int]:
         """Where the bytes of an id still stand: tables by their name, files by their path."""

@@ -30,6 +30,7 @@ from relay.outbox.interface import (
     Cursor,
     Depth,
     History,
+    Naming,
     OnChanged,
     OnSettled,
     Pressure,
@@ -276,9 +277,9 @@ class LedgerOutbox:
 
         await self._write(lambda tx: operations.remove(tx, name, sources, now_s), effect)
 
-    async def erase(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000) -> tuple[int, int]:
+    async def erase(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000, naming: Naming | None = None) -> tuple[int, int]:
         now_s = self._clock.now()
-        erased = await self._write(lambda tx: operations.erase(tx, user_ids, after, limit, now_s), self._erased)
+        erased = await self._write(lambda tx: operations.erase(tx, user_ids, after, limit, now_s, naming), self._erased)
         return erased.count, erased.reached
 
     def _erased(self, erased: Erased) -> None:
@@ -288,9 +289,11 @@ class LedgerOutbox:
             self._fresh.clear()
         for name in sorted(self._consumers.keys() | erased.closed.keys() if erased.count else erased.closed.keys()):
             self._tell(name, Changed(closed=tuple(erased.closed.get(name, ())), rescan=bool(erased.count)))
+        for name, state in erased.states.items():
+            self._tell(name, Changed(state=state))
 
-    async def count_of(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000) -> tuple[int, int]:
-        seqs, reached = await self._store.read(lambda tx: tx.seqs_of(user_ids, after, limit))
+    async def count_of(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000, naming: Naming | None = None) -> tuple[int, int]:
+        seqs, reached = await self._store.read(lambda tx: operations.meant(tx, user_ids, after, limit, naming))
         return len(seqs), reached
 
     async def traces(self, users: Subjects) -> Traces:

@@ -315,6 +315,14 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Naming:
+    """Events of one source that name users without being theirs: relay's own, which tell what a receiver said."""
+
+    source_id: str
+    users: Subjects
+
+
+@dataclass(frozen=True, slots=True)
 class Traces:
     """What is kept of users besides the events of the log."""
 
@@ -523,14 +531,14 @@ class Outbox(Protocol):
         """Forget a consumer for good; what is pending leaves as `discarded` (code `destination_removed`)."""
         ...
 
-    async def erase(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000) -> tuple[int, int]:
-        """Turn a user's events into tombstones, one slice of the log; returns (how many, seq reached).
+    async def erase(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000, naming: Naming | None = None) -> tuple[int, int]:
+        """Turn a user's events, and those that `naming` means, into tombstones, one slice of the log; returns (how many, seq reached).
 
         What waits of them leaves as `discarded`, code `forgotten`; dead letters and samples of them go. An outcome that comes later keeps no row.
         """
         ...
 
-    async def count_of(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000) -> tuple[int, int]:
+    async def count_of(self, user_ids: Sequence[str], *, after: int = 0, limit: int = 5_000, naming: Naming | None = None) -> tuple[int, int]:
         """How many events `erase` would turn in this slice, and the seq reached."""
         ...
 

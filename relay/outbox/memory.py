@@ -74,6 +74,9 @@ class Disk:
         upto = min(after + limit, self.last)
         return [seq for seq, (_, event_keys, _, _) in sorted(self.log.items()) if after < seq <= upto and set(keys) & set(event_keys)], upto
 
+    def bodies(self, source_id: str, after: int, upto: int) -> list[tuple[int, bytes]]:
+        return [(seq, row[3]) for seq, row in sorted(self.log.items()) if after < seq <= upto and row[0] == source_id and row[3]]
+
     def tombstone(self, seqs: Sequence[int]) -> None:
         for seq in seqs:
             source_id, _, received_ms, _ = self.log[seq]

@@ -20,6 +20,7 @@ from relay.outbox.interface import (
     Changed,
     Claim,
     Cursor,
+    Naming,
     Past,
     RefusedMessage,
     Row,
@@ -333,11 +334,22 @@ class Erased:
     reached: int = 0
     tally: Tally = field(default_factory=dict)
     closed: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Those that changed, by consumer."""
 
 
-def erase(tx: Transaction, keys: Sequence[str], after: int, limit: int, now_s: float) -> Erased:
-    """Tombstones above and below the cursors; dead letters and samples of the user go (they were counted before), what waits is given up."""
+def meant(tx: Transaction, keys: Sequence[str], after: int, limit: int, naming: Naming | None) -> tuple[list[int], int]:
+    """The events of a slice that an erasure means, and the seq reached."""
     seqs, reached = tx.seqs_of(keys, after, limit)
+    if naming is None:
+        return seqs, reached
+    named = {seq for seq, body in tx.bodies(naming.source_id, after, reached) if naming.users.mentions(body)}
+    return sorted(named.union(seqs)), reached
+
+
+def erase(tx: Transaction, keys: Sequence[str], after: int, limit: int, now_s: float, naming: Naming | None = None) -> Erased:
+    """Tombstones above and below the cursors; dead letters and samples of the user go (they were counted before), what waits is given up."""
+    seqs, reached = meant(tx, keys, after, limit, naming)
     if not seqs:
         return Erased(reached=reached)
     tx.tombstone(seqs)
@@ -377,6 +389,7 @@ def erase_traces(tx: Transaction, traces: Traces, users: Subjects, now_s: float)
         if cursor is not None and "hold" in cursor.state:
             cursor.state = cursor.state | {"hold": cursor.state["hold"] | {"sample": ""}}
             tx.put_cursor(cursor)
+            erased.states[name] = cursor.state
     return erased
 
 

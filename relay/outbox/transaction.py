@@ -33,6 +33,10 @@ class Transaction(Protocol):
         """The events of these user keys among the `limit` seqs after `after`, and the seq reached."""
         ...
 
+    def bodies(self, source_id: str, after: int, upto: int) -> list[tuple[int, bytes]]:
+        """Seq and JSON of the events of one source in a slice of the log."""
+        ...
+
     def tombstone(self, seqs: Sequence[int]) -> None:
         """Empty these events."""
         ...

@@ -26,6 +26,7 @@ from relay.outbox.interface import (
     Attempt,
     Changed,
     HeldAttempt,
+    Naming,
     Outcome,
     RefusedMessage,
     Sample,
@@ -715,6 +716,18 @@ async def test_what_would_be_erased_is_counted_slice_by_slice(engine: Engine) ->
     assert await engine.outbox.count_of(["u1"]) == (6, 10)
 
 
+async def test_events_of_one_source_that_name_a_user_go_too_when_that_is_asked_for(engine: Engine) -> None:
+    gone = "user-to-forget"
+    naming = Naming("relay", Subjects([gone]))
+    told = {"properties": {"text": f"the receiver says: no {gone}"}}
+    await engine.outbox.append([event("m1", source="relay", user="relay", **told), event("m2", user="u2", **told), event("m3", user=gone)])
+    assert await engine.outbox.count_of([gone], naming=naming) == (2, 3)
+    assert await engine.outbox.count_of([gone]) == (1, 3)
+    assert await engine.outbox.erase([gone], naming=naming) == (2, 3)
+    assert await engine.outbox.count_of([gone], naming=naming) == (0, 3)
+    assert [one.event.user_id for one in await engine.outbox.history.find("m2")] == ["u2"]
+
+
 @pytest.mark.parametrize("outcome", [retry, dead])
 async def test_an_outcome_of_an_event_that_was_erased_meanwhile_keeps_no_row(engine: Engine, outcome: Callable[[], Outcome]) -> None:
     outbox = engine.outbox
@@ -764,6 +777,7 @@ async def test_what_is_kept_of_a_user_beside_the_log_is_found_and_goes(engine: E
     cursor = await outbox.cursor("d")
     assert cursor is not None
     assert cursor.state["hold"] == {"by": "relay", "code": "401", "sample": ""}
+    assert consumer.changes[-1].state == cursor.state, "the actor must not write the old one again"
     newest = max(one.refused_id for one in await outbox.history.refused())
     await outbox.append([], [RefusedMessage("s1", "event_not_defined", 1, "m11")])
     assert [one.refused_id for one in await outbox.history.refused(message_id="m11")] == [newest + 1], "no id is given twice"

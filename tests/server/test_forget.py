@@ -16,9 +16,13 @@ from aiohttp import web
 from backports import zstd
 
 from relay.access.operator import SIGNAL
+from relay.access.store import AuditRecord, TokenStore
+from relay.alerts.store import Alert, Content
+from relay.base.clock import SystemClock
 from relay.cli import main
 from relay.database import connect
 from relay.errors import RequestError
+from relay.pipeline.derived import alert_event
 from tests.support.app import Running, running, source, table, webhook
 from tests.support.clickhouse import ClickHouseServer
 from tests.support.moto import moto
@@ -265,6 +269,56 @@ async def test_a_request_that_is_killed_goes_on_and_has_the_same_receipt(tmp_pat
             assert told == expected(before)
             assert ended["status"] == "FINISHED"
             assert traces(relay.data, USER) == []
+
+
+async def test_a_request_that_is_killed_again_and_again_has_the_same_receipt(tmp_path: Path) -> None:
+    async with Receiver() as receiver:
+        receiver.default = behave
+        async with RelayProcess(tmp_path, config(receiver)) as relay, client(relay) as by:
+            await by.fill()
+            before = kept(relay.data)
+            job = await by.ask("forget", {"user_ids": [USER]})
+            for delay_s in (0.01, 0.03, 0.06, 0.12):
+                await asyncio.sleep(delay_s)
+                relay.kill()
+                await relay.start()
+            ended = await by.ended(job["id"])
+            told = receipt(ended)
+            assert told.pop("samples") and told.pop("fields")
+            assert told == expected(before)
+            assert traces(relay.data, USER) == []
+            assert without(archived(relay.data))[OTHERS[0]] == without(archived(relay.data))[OTHERS[2]] + 1, "but for an identify all have the same"
+
+
+async def test_a_copy_of_the_database_from_before_an_upgrade_is_told(tmp_path: Path) -> None:
+    async with running(source(), tmp_path) as relay:
+        await relay.track(USER)
+        (tmp_path / "data" / "relay.db.v1").write_bytes(f"an old page with {USER} in it".encode())
+        job = await ended(relay, USER)
+        assert job["status"] == "PARTIAL_SUCCESS"
+        assert receipt(job)["relay.db.v1"] == ("FAILED", 1, 0)
+        assert traces(tmp_path, USER) == ["data/relay.db.v1"]
+        assert (await relay.app.forget.verify(USER))["found"] == [{"store": "relay.db.v1", "count": 1, "error": ""}]
+
+
+async def test_alerts_and_audit_records_keep_what_happened_but_not_to_whom(tmp_path: Path) -> None:
+    async with running(source(), tmp_path, settings=("alerts.enabled=false",)) as relay:
+        said = Content(text=f"hook refuses {USER}", why="w", sample={"code": "400", "status": 400, "answer": f"no such user: {USER}"})
+        alert = await relay.app.alert_store.add(Alert(0, "c", "firing", "r", "k", "destination", "hook", 1, 1, 1.0, content=said))
+        relay.app.watch.alerts["c"] = alert
+        fired = [alert_event("Alert Fired", {"text": text}, message_id=f"alert-{len(text)}", at_ms=1) for text in (said.text, "another")]
+        await relay.app.outbox.append(fired)
+        tokens = TokenStore(relay.app.database, SystemClock())
+        await tokens.audit(AuditRecord(1.0, "me", "event.retry", "hook", f"for {USER}"))
+        await tokens.audit(AuditRecord(2.0, "me", "event.retry", "hook", f"for {USER}-2"))
+        told = receipt(await ended(relay, USER))
+        assert (told["log"], told["alerts"], told["audit"]) == (("FINISHED", 1, 1),) * 3
+        assert relay.app.watch.alerts.pop("c").content == Content(why="w")
+        kept_alert = await relay.app.alert_store.get(alert.alert_id)
+        assert kept_alert is not None
+        assert kept_alert.content == Content(why="w")
+        details = [record.detail for _, record in await tokens.audited() if record.action == "event.retry"]
+        assert details == [f"for {USER}-2", "(erased)"]
 
 
 async def test_a_suppressed_user_is_refused_until_the_suppression_is_lifted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

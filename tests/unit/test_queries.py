@@ -19,6 +19,7 @@ CLAIMS = {
     "search": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
     "sources_between": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
     "seqs_of_keys": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
+    "bodies": [f"SEARCH {LOG} (rowid>? AND rowid<?)"],
     "tombstone": [f"SEARCH {LOG} (rowid=?)"],
     "tombstones": [f"SEARCH {LOG} (rowid=?)"],
     "every_refused": ["SCAN refused"],

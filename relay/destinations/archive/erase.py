@@ -82,6 +82,8 @@ def _erase_from(root: Path, path: Path, users: Subjects) -> int:
         return 0
     file = str(path.relative_to(root))
     with Manifest(root).open(file) as manifest:
+        if not path.exists():  # pruned meanwhile
+            return 0
         if kept.tally.count:
             beside = path.with_name(f"{path.name}{NEW}")
             _write(beside, kept.data)

@@ -25,6 +25,10 @@ SELECT seq, source FROM log WHERE seq BETWEEN :first AND :last ORDER BY seq
 SELECT seq FROM log WHERE seq > :after AND seq <= :upto
   AND (key1 IN (SELECT value FROM json_each(:keys)) OR key2 IN (SELECT value FROM json_each(:keys)))
 
+-- name: bodies
+-- log primary key over one slice; sources are compared row by row.
+SELECT seq, body FROM log WHERE seq > :after AND seq <= :upto AND source = :source AND type <> 'deleted'
+
 -- name: tombstone
 UPDATE log SET type = 'deleted', key1 = NULL, key2 = NULL, body = x'' WHERE seq IN (SELECT value FROM json_each(:seqs))
 

@@ -108,6 +108,9 @@ class SqliteTransaction:
         found = self._execute(SQL["seqs_of_keys"], {"after": after, "upto": upto, "keys": _json(keys)}).fetchall()
         return [seq for (seq,) in found], upto
 
+    def bodies(self, source_id: str, after: int, upto: int) -> list[tuple[int, bytes]]:
+        return self._execute(SQL["bodies"], {"source": source_id, "after": after, "upto": upto}).fetchall()
+
     def tombstone(self, seqs: Sequence[int]) -> None:
         self._execute(SQL["tombstone"], {"seqs": _json(seqs)})
 
