@@ -10,6 +10,7 @@ from typing import Any, Final
 import structlog
 
 from relay.base.clock import Clock
+from relay.base.codes import meaning_of
 from relay.base.tasks import spawn
 from relay.control.archives import Archives
 from relay.control.dry_run import Comparison
@@ -55,6 +56,7 @@ class Job:
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
     def told(self) -> Told:
+        told = self.comparison.told()
         return {
             "id": self.job_id,
             "status": self.status,
@@ -65,7 +67,8 @@ class Job:
             "total": self.traffic.total,
             "archived": self.traffic.archived,
             "partial": self.traffic.is_partial,
-            **self.comparison.told(),
+            "meanings": {code: meaning_of(code) for code in (*told["dropped"], *told["added"])},
+            **told,
         }
 
 

@@ -41,6 +41,11 @@ export function post(path, body = {}, options = {}) {
   return send("POST", path, body, options);
 }
 
+/** @param {string} path @param {unknown} body @param {Options} [options] @returns {Promise<any>} */
+export function put(path, body, options = {}) {
+  return send("PUT", path, body, options);
+}
+
 /** @param {string} path @param {Options} [options] @returns {Promise<any>} */
 export function remove(path, options = {}) {
   return send("DELETE", path, undefined, options);
