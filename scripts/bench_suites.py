@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench_dry_run import config, plan
+from bench_governance import CASES
 from bench_run import HERE, Bench, Helper, Sample, cpu_s, rss_mb, webhook
 from bench_sinks import sinks
 
@@ -254,6 +255,17 @@ def _diff(folder: Path) -> Sample:
     return Sample(STORED / seconds, cpu * 1e6 / STORED, {"rss_mb": used.ru_maxrss / 1e3})
 
 
+def governance(bench: Bench) -> Bases:
+    """Events from intake to mapping, bare and under plan, filters, transformations and privacy; with no network."""
+    helpers = {case: bench.start("bench_governance", "governance", case=case, folder=str(bench.folder)) for case in CASES}
+    for number in range(bench.repeats + 1):
+        for case, helper in helpers.items():
+            told = helper.ask(str(bench.seconds / 3 if number else 0.2))
+            if number:
+                bench.add(case, Sample(told["events"] / told["cpu_s"], told["cpu_s"] * 1e6 / told["events"]))
+    return dict.fromkeys(CASES[1:], "bare")
+
+
 SUITES: dict[str, Callable[[Bench], Bases]] = {
     "ceiling": ceiling,
     "ingest": ingest,
@@ -265,6 +277,7 @@ SUITES: dict[str, Callable[[Bench], Bases]] = {
     "live": live,
     "replay": replay,
     "mapping": mapping,
+    "governance": governance,
     "dry-run": dry_run,
     "sinks": sinks,
 }

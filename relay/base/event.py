@@ -17,8 +17,9 @@ DELETED = "deleted"
 class Event:
     """One normalised event. Treated as immutable (not frozen only because that doubles the cost of making one).
 
-    `body` is the whole message as Segment shapes it (camelCase keys), as stored. `payload` is the same as objects, made when somebody first
-    asks: between intake and delivery only the bytes are kept, for thousands of small objects per batch would keep the collector busy.
+    `body` is the whole message as Segment shapes it (camelCase keys), as stored. `payload` is the same as objects. Each is made from the other
+    when somebody first asks: between intake and delivery only the bytes are kept, for thousands of small objects per batch would keep the
+    collector busy; and of a copy that a rule has changed, many destinations never ask for the bytes.
     """
 
     message_id: str
@@ -33,8 +34,17 @@ class Event:
     """Unix time in ms at which relay received it."""
     parsed: Mapping[str, Any] | None
     """`payload`, or None as long as nobody asked."""
-    body: bytes
+    packed: bytes | None
+    """`body`, or None as long as nobody asked for that of a changed copy."""
     _printed: bytes | None = field(default=None, init=False, repr=False)
+
+    @property
+    def body(self) -> bytes:
+        """The whole message as JSON."""
+        packed = self.packed
+        if packed is None:
+            packed = self.packed = jsonio.dumps(self.parsed)
+        return packed
 
     @property
     def printed(self) -> bytes:
@@ -71,8 +81,8 @@ class Event:
         return event_of(jsonio.loads(body), source_id, received_ms, body)
 
 
-def event_of(payload: Mapping[str, Any], source_id: str, received_ms: int, body: bytes) -> Event:
-    """The event whose normalised message is `payload`, with `body` as its JSON."""
+def event_of(payload: Mapping[str, Any], source_id: str, received_ms: int, body: bytes | None) -> Event:
+    """The event whose normalised message is `payload`, with `body` as its JSON; None: that is made when somebody asks."""
     kind = payload["type"]
     name = payload.get("event") if kind == "track" else payload.get("name") if kind in ("page", "screen") else ""
     return Event(
@@ -83,4 +93,4 @@ def event_of(payload: Mapping[str, Any], source_id: str, received_ms: int, body:
 
 def changed(event: Event, payload: Mapping[str, Any]) -> Event:
     """A copy of `event` whose message is `payload`; it keeps its id, its source and its time of arrival."""
-    return event_of(payload, event.source_id, event.received_ms, jsonio.dumps(payload))
+    return event_of(payload, event.source_id, event.received_ms, None)
