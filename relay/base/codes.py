@@ -35,7 +35,7 @@ CODES: Final[dict[str, str]] = {
     "bad_request": "the message is not an object",
     "source_disabled": "the source is switched off",
     "duplicate": "a message with this messageId came from this source within 24 hours",
-    "suppressed": "the user is suppressed",
+    "suppressed": "the user is suppressed, so what they send is refused and not kept",
     # blocked at the source
     "event_setting": "the source's schema blocks events of this name",
     "unplanned": "the tracking plan has no rule for this event",
@@ -174,6 +174,15 @@ ADVICE: Final[dict[str, str]] = {
 }
 """What to do about a code, one or two sentences; `advice_of` also knows the statuses that are not listed."""
 
+ADVICE_AT: Final[dict[tuple[str, str], str]] = {
+    ("filters", "FILTERED_BY_RULES"): "Nothing to do if the filter is right; else narrow its condition, then replay what it dropped.",
+    ("transform", "FILTERED_BY_RULES"): "Nothing to do if the transformation is right; else narrow its condition, then replay what it dropped.",
+    ("plan", "FILTERED_BY_RULES"): "Add the destination to x-destinations of the event's rule if it should get the event, then replay.",
+    ("sync", "FILTERED_BY_RULES"): "Take the tables out of exclude in the destination's sync table if they are wanted, then replay.",
+    ("schema", "FILTERED_BY_INTEGRATIONS_OBJECT"): "Switch the destination on for this event in the source's schema, if it should get it.",
+}
+"""The same where one stage that gives the code calls for something else than the others."""
+
 
 def meaning_of(code: str) -> str:
     """What a code says, for people; a plain HTTP status is told as one, and an unknown code as itself."""
@@ -182,8 +191,10 @@ def meaning_of(code: str) -> str:
     return f"the receiver answered {code}" if _is_status(code) else code
 
 
-def advice_of(code: str) -> str:
-    """What to do about a code; empty when nobody wrote it down."""
+def advice_of(code: str, stage: str = "") -> str:
+    """What to do about a code that a stage gave; empty when nobody wrote it down."""
+    if (stage, code) in ADVICE_AT:
+        return ADVICE_AT[stage, code]
     if code in ADVICE:
         return ADVICE[code]
     if not _is_status(code):

@@ -49,8 +49,8 @@ def print_story(story: Mapping[str, Any], out: Output, *, show_requests: bool = 
     out.line(printable(f"  {show_moment(story['received_ms'] / 1000)}  {_bad(story['verdict'], out)}{f'  {sender}' if sender else ''}"))
     for line in _stages(story["stages"]):
         out.line(printable(f"    {line}"))
-    if story["code"]:
-        out.line(printable(f"  why: {story['code']}: {story['meaning']}"))
+    if story["why"]:
+        out.line(printable(f"  why: {story['why']}"))
     if story.get("original_event_id"):
         out.line(f"  the first one is {story['original_event_id']}")
     if story.get("advice"):

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from relay.base.clock import Clock
-from relay.base.codes import advice_of, meaning_of
+from relay.base.codes import Door, advice_of, meaning_of
 from relay.base.event import DELETED, Event
 from relay.base.masking import mask, mask_at, mask_text
 from relay.control.operate import detail_of, find_destination, state_of
@@ -29,6 +29,8 @@ SKIPPED: Final = "skipped"
 SENDING: Final = "sending"
 _WORST_FIRST: Final = (RETRY, PARKED, DEAD)
 _WAITS: Final = frozenset(("pending", RETRY, PARKED))
+_NO_ADVICE: Final = frozenset(("delivered", "blocked", SKIPPED))
+"""What is blocked has its advice at the top of the story, once for all destinations."""
 _VERDICTS: Final = frozenset(("duplicate", "suppressed"))
 
 Told = dict[str, Any]
@@ -106,13 +108,16 @@ class Why:
         aloft = {slug for slug, seqs in self._aloft().items() if claim.seq in seqs}
         sourced, traces = explain_source(claim.seq, event, compiled.sources.get(event.source_id))
         drop = sourced.drop
+        is_blocked = drop is not None and drop.door is Door.BLOCKED
         return {
             **self._head(event, compiled),
             "event_id": f"e{claim.seq}",
             "seq": claim.seq,
-            "verdict": "blocked" if drop and drop.door.value == "blocked" else "accepted",
+            "verdict": "blocked" if is_blocked else "accepted",
             "code": drop.code if drop else "",
             "meaning": meaning_of(drop.code) if drop else "",
+            "why": _stopped("blocked", drop.code, traces[-1].text) if is_blocked and drop else "",
+            "advice": advice_of(drop.code, drop.stage) if drop else "",
             "stages": [*_arrival(event), *(self._stage(trace) for trace in traces)],
             "destinations": [
                 self._destination(claim, sourced, one, _happened(name, cursors[name], timeline, rows, one.destination.slug in aloft))
@@ -129,11 +134,13 @@ class Why:
         meaning = meaning_of(refused.code)
         return {
             **self._head(event, compiled),
+            **({"payload": None} if verdict == "suppressed" else {}),
             "event_id": f"r{refused.refused_id}",
             "seq": None,
             "verdict": verdict,
             "code": refused.code,
             "meaning": meaning,
+            "why": _stopped(verdict, refused.code),
             "stages": [_received(event), _told("ingest", "dropped", refused.code, meaning)],
             "destinations": [],
             "original_event_id": f"e{refused.seq}" if refused.seq else None,
@@ -163,6 +170,7 @@ class Why:
             "bytes": len(event.body),
             "payload": mask(event.payload, self._mask_names),
             "original_event_id": None,
+            "why": "",
             "advice": "",
             "hints": [asdict(hint) for hint in self._lint(event)],
         }
@@ -186,7 +194,7 @@ class Why:
             "code": code,
             "meaning": meaning_of(code) if code else "",
             "why": _why(state, code, happened, explained),
-            "advice": advice_of(code) if state not in ("delivered", SKIPPED) else "",
+            "advice": advice_of(code, explained.drop.stage if explained.drop else "") if state not in _NO_ADVICE else "",
             "next_s": min(due, default=None) if state == RETRY else None,
             "stages": [self._stage(trace) for trace in explained.traces] if connected else [],
             "planned": self._planned(explained.planned, compiled) if connected else [],
@@ -325,7 +333,13 @@ def _why(state: str, code: str, happened: Happened, explained: Explanation) -> s
         return f"Given up {how}: {said}{f': {meaning}' if meaning else ''}."
     problem = next((plan.problem for plan in explained.planned if plan.problem), "")
     problem = problem or (explained.traces[-1].text if explained.drop else "")
-    return f"{state.capitalize()} by {code}: {problem or meaning}." if code else f"{state.capitalize()}."
+    return _stopped(state, code, problem)
+
+
+def _stopped(how: str, code: str, text: str = "") -> str:
+    """How a way ended, with the code where it says more than the word, and why; `text` says it better than the code's meaning."""
+    text = text or meaning_of(code)
+    return f"{how.capitalize()}{f' ({code})' if code not in ('', how) else ''}{f': {text}' if text else ''}."
 
 
 def _text(value: Any) -> str:

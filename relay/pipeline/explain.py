@@ -13,12 +13,14 @@ from relay.pipeline.compiled import CompiledDestination, CompiledSource
 from relay.pipeline.decision import Drop, Rewrite, Rules, Sourced, Unit
 from relay.pipeline.destination_side import GATES
 from relay.pipeline.source_side import source_side
+from relay.pipeline.stages.inspect import Inspected
 from relay.pipeline.stages.map_fields import map_fields
 from relay.pipeline.stages.trigger import NO_MATCH, match_subscriptions
 
 STEPS_MAX: Final = 5
 """Requests of one action that are shown; each is answered with an empty 200, so a second step is a guess."""
 CHANGES_MAX: Final = 100
+AT_SOURCE: Final = "at the source, so no destination gets it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,16 @@ def explain_source(seq: int, event: Event, source: CompiledSource | None) -> tup
         event = result
     if source.inspect is not None:
         inspected = source.inspect(event)
-        trace = _trace("schema", event, inspected.drop or inspected.event)
-        traces.append(replace(trace, text="; ".join(f"{one.field}: {one.description}" for one in inspected.violations[:CHANGES_MAX])))
+        traces.append(replace(_trace("schema", event, inspected.drop or inspected.event), text=_said_of(inspected, source.source.plan)))
     return sourced, traces or [Trace("source", "passed")]
+
+
+def _said_of(inspected: Inspected, plan: str) -> str:
+    """What the schema and the plan have against an event; empty: nothing, or what the code says."""
+    if inspected.drop is not None and inspected.drop.code == "unplanned":
+        return f'the plan "{plan}" has no rule for this event'
+    said = [f"{one.field}: {one.description}" for one in inspected.violations[:CHANGES_MAX]]
+    return "; ".join((*said, f"not planned: {', '.join(inspected.omitted[:CHANGES_MAX])}") if inspected.omitted else said)
 
 
 def _trace(stage: str, before: Event, result: Event | Drop, step: Rewrite | None = None) -> Trace:
@@ -96,7 +105,7 @@ def _trace(stage: str, before: Event, result: Event | Drop, step: Rewrite | None
 def explain_destination(sourced: Sourced, destination: CompiledDestination, *, sent_s: float = 0.0) -> Explanation:
     """Every stage that was asked, in order, and the requests exactly as they would be sent at `sent_s` (secrets not yet masked)."""
     if sourced.drop is not None:
-        return Explanation((Trace(sourced.drop.stage, "dropped", sourced.drop.code),), sourced.drop)
+        return Explanation((Trace(sourced.drop.stage, "dropped", sourced.drop.code, AT_SOURCE),), sourced.drop)
     traces: list[Trace] = []
     event = sourced.event
     for stage, check in GATES:

@@ -104,7 +104,7 @@ def configuration(receiver: Receiver) -> str:
     every = ["web", "ios", "server"]
     return "".join(
         (
-            source("web", name="Web shop"),
+            source("web", name="Web shop", schema={"events": {"Debugged": {"enabled": False}}}),
             source("ios", name="iOS app"),
             source("server", name="Order server"),
             webhook("orders", receiver, ORDERS, sources=every, name="Order service", settings={"shared_secret": "hush-hush"}),

@@ -44,7 +44,7 @@ async def test_the_event_page_names_the_filter_that_dropped_it(tmp_path: Path) -
         (at,) = told["events"][0]["destinations"]
         stage = next(one for one in at["stages"] if one["stage"] == "filters")
         assert (stage["outcome"], stage["code"], stage["text"]) == ("dropped", "FILTERED_BY_RULES", 'filter 1 "No tests"')
-        assert at["why"] == 'Filtered by FILTERED_BY_RULES: filter 1 "No tests".'
+        assert at["why"] == 'Filtered (FILTERED_BY_RULES): filter 1 "No tests".'
 
 
 async def test_a_source_may_keep_an_event_name_from_one_destination_and_a_reload_changes_it(tmp_path: Path) -> None:

@@ -8,13 +8,19 @@ from typing import Any
 import pytest
 
 from relay.access.operator import SIGNAL
+from relay.cli import main
 from relay.cli.output import Output
 from relay.cli.why import print_story
-from tests.support.app import Running, running, source, webhook
+from tests.support.app import Running, running, source, table, webhook
 from tests.support.receiver import Receiver, answer, reset, stall
 from tests.support.waiting import eventually
 
 TRACK = {"action": "send", "trigger": 'type = "track"'}
+RULES = [
+    {"type": "TRACK", "key": "Upgraded", "jsonSchema": {"properties": {"properties": {"properties": {"seats": {"type": "integer"}}}}}},
+    {"type": "COMMON", "jsonSchema": {"properties": {"context": {"required": ["app"]}}}},
+]
+STRICT = {"allowUnplannedEvents": False, "allowUnplannedEventProperties": False, "allowEventOnViolations": False, "commonEventOnViolations": "BLOCK"}
 
 
 async def story(relay: Running, message_id: str) -> dict[str, Any]:
@@ -87,6 +93,116 @@ async def test_every_ending_is_told_with_its_code(receiver: Receiver, tmp_path: 
         assert (whole["verdict"], [stage["stage"] for stage in whole["stages"]]) == (
             "accepted", ["received", "validated", "normalized", "stored", "source"],
         )  # fmt: skip
+
+
+async def told_by_the_terminal(relay: Running, message_id: str, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+    """The story that `relay why --json` tells, and the text without `--json`."""
+    remote = ["--url", relay.app.ui_url, "--token", relay.app.cli_token]
+    assert await asyncio.to_thread(main, ["why", message_id, "--json", *remote]) == 0
+    (story,) = json.loads(capsys.readouterr().out)["events"]
+    assert await asyncio.to_thread(main, ["why", message_id, *remote]) == 0
+    return story, capsys.readouterr().out
+
+
+async def test_what_the_source_blocks_names_the_stage_the_rule_and_the_cure(
+    receiver: Receiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shop.json").write_text(json.dumps({"rules": RULES}))
+    drop = {"name": "No robots", "if": "properties.robot = true", "drop": True}
+    schema = {"track": STRICT, "events": {"Debugged": {"enabled": False}}}
+    config = table("plan", {"slug": "shop", "file": "shop.json"}) + source(plan="shop", schema=schema, transformation=[drop])
+    app = {"context": {"app": {"name": "shop"}}}
+    async with running(config + webhook("orders", receiver), tmp_path) as relay:
+        cases = {
+            "event_setting": ("schema", app, "Debugged", {}, "events of this name", "source's schema"),
+            "unplanned": ("schema", app, "Upgradet", {}, 'the plan "shop" has no rule for this event', "Add a rule"),
+            "schema_violation": ("schema", app, "Upgraded", {"seats": "two"}, "properties.seats: ", "context.protocols"),
+            "unplanned_and_schema_violation": (
+                "schema",
+                app,
+                "Upgraded",
+                {"seats": "two", "x": 1},
+                "not planned: properties.x",
+                "Add the properties",
+            ),
+            "common_schema_violation": ("schema", {}, "Upgraded", {"seats": 2}, "context.app: ", "COMMON"),
+            "FILTERED_BY_RULES": ("transform", app, "Upgraded", {"robot": True}, 'transformation 1 "No robots"', "the transformation is right"),
+        }
+        for code, (stage, more, name, properties, why, advice) in cases.items():
+            event = relay.event("u1", name, **properties) | more
+            assert await relay.send([event]) == 200
+            at = await ends(relay, event["messageId"], "orders", "blocked")
+            assert (at["code"], at["why"]) == (code, f"Blocked ({code}): at the source, so no destination gets it.")
+            told, text = await told_by_the_terminal(relay, event["messageId"], capsys)
+            assert (told["verdict"], told["code"], told["stages"][-1]["stage"], told["stages"][-1]["code"]) == ("blocked", code, stage, code), told
+            assert told["why"].startswith(f"Blocked ({code}): ")
+            assert (why in told["why"], advice in told["advice"]) == (True, True), told
+            assert (told["why"] in text, told["advice"] in text) == (True, True), text
+        assert await relay.counted("orders", "blocked") == dict.fromkeys(cases, 1)
+    assert receiver.count == 0
+
+
+async def test_what_a_rule_keeps_from_one_destination_names_the_stage_the_rule_and_the_cure(
+    receiver: Receiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hooks: dict[str, dict[str, Any]] = {
+        "filtered": {"filter": [{"title": "No parcels", "if": "event = 'Shipped'", "actions": [{"type": "DROP"}]}]},
+        "sampled": {"filter": [{"if": "all", "actions": [{"type": "SAMPLE", "percent": 0}]}]},
+        "transformed": {"transformation": [{"name": "Parcels", "if": "event = 'Shipped'", "drop": True}]},
+        "consented": {"consent_categories": ["ads"]},
+        "named": {},
+        "switched": {},
+        "bundled": {},
+        "planned": {},
+    }
+    rule = {"type": "TRACK", "key": "Shipped", "jsonSchema": {"x-destinations": ["store", *(slug for slug in hooks if slug != "planned")]}}
+    (tmp_path / "shop.json").write_text(json.dumps({"rules": [rule]}))
+    schema = {"events": {"Shipped": {"integrations": {"named": False}}}, "enforce_destinations": True}
+    server = {"host": "127.0.0.1", "port": 1, "database": "shop", "user": "relay", "tls": "disable"}
+    store = {"slug": "store", "type": "postgres", "sync": {"exclude": ["tracks", "shipped"]}, "settings": server}
+    config = table("plan", {"slug": "shop", "file": "shop.json"}) + source(plan="shop", schema=schema) + table("destination", store)
+    config += "".join(webhook(slug, receiver, **options) for slug, options in hooks.items())
+    rules, integrations = "FILTERED_BY_RULES", "FILTERED_BY_INTEGRATIONS_OBJECT"
+    expected = {
+        "filtered": ("filters", rules, 'filter 1 "No parcels"', "the filter is right"),
+        "sampled": ("filters", rules, "filter 1: all: keeps 0 % of such events, and this is not one of them", "the filter is right"),
+        "transformed": ("transform", rules, 'transformation 1 "Parcels"', "the transformation is right"),
+        "consented": ("consent", "FILTERED_BY_END_USER_CONSENT", "the end user has not consented", "the end user decides"),
+        "named": ("schema", integrations, "the source's schema keeps events of this name", "in the source's schema"),
+        "switched": ("integrations", integrations, "the event's integrations object", "in the code that sends"),
+        "bundled": ("integrations", "MESSAGE_SENT_CLIENT_SIDE", "the browser has sent", "the browser's bundle"),
+        "planned": ("plan", rules, 'of the plan "shop" names other destinations', "x-destinations"),
+        "store": ("sync", rules, "not synced: tracks, shipped", "sync table"),
+    }
+    async with running(config, tmp_path) as relay:
+        event = relay.event("u1", "Shipped", parcel=7) | {
+            "context": {"consent": {"categoryPreferences": {"ads": False}}}, "integrations": {"switched": False}, "_metadata": {"bundled": ["bundled"]},
+        }  # fmt: skip
+        assert await relay.send([event]) == 200
+        for slug in expected:
+            await ends(relay, event["messageId"], slug, "filtered")
+        told, text = await told_by_the_terminal(relay, event["messageId"], capsys)
+        assert (told["verdict"], told["code"], told["why"], told["advice"]) == ("accepted", "", "", "")
+        for slug, (stage, code, why, advice) in expected.items():
+            at = next(one for one in told["destinations"] if one["slug"] == slug)
+            assert (at["code"], at["stages"][-1]["stage"], at["stages"][-1]["code"]) == (code, stage, code), at
+            assert at["why"].startswith(f"Filtered ({code}): ")
+            assert (why in at["why"], advice in at["advice"]) == (True, True), at
+            assert (at["why"] in text, at["advice"] in text) == (True, True), text
+    assert receiver.count == 0
+
+
+async def test_a_suppressed_message_tells_why_and_nothing_of_its_user(receiver: Receiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with running(source() + webhook("orders", receiver), tmp_path) as relay:
+        await relay.app.forget.start(["u-hush"], "SUPPRESS_ONLY", SIGNAL)
+        message_id = await relay.track("u-hush", "Secretly Bought", price=3)
+        told, text = await told_by_the_terminal(relay, message_id, capsys)
+        assert (told["verdict"], told["code"], told["payload"], told["user_id"], told["destinations"]) == ("suppressed", "suppressed", None, "", [])
+        assert told["why"] == "Suppressed: the user is suppressed, so what they send is refused and not kept."
+        assert told["advice"].startswith("Lift the suppression")
+        assert told["why"] in text
+        assert "u-hush" not in text + json.dumps(told)
+        assert "Secretly" not in text + json.dumps(told)
 
 
 async def test_a_switch_in_the_event_is_named(receiver: Receiver, tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def test_the_explanation_names_the_filter(tmp_path: Path) -> None:
     assert explained(tmp_path, other) == ("passed", "", "")
     assert explained(tmp_path, other, no_ip) == ("changed", "", 'filter 2 "No addresses"')
     assert explained(tmp_path, other, no_ip, big) == ("dropped", "FILTERED_BY_RULES", "filter 3: properties.total > 1")
-    assert explained(tmp_path, never, big) == ("dropped", "FILTERED_BY_RULES", "filter 1: all: keeps 0 % of such events, and this is none of them")
+    assert explained(tmp_path, never, big) == ("dropped", "FILTERED_BY_RULES", "filter 1: all: keeps 0 % of such events, and this is not one of them")
 
 
 def test_a_filter_that_fails_lets_nothing_pass_and_says_why() -> None:

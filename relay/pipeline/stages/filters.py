@@ -74,7 +74,7 @@ def _dropping(held: Sequence[_Filter], event: Event) -> str:
     for one in held:
         for share, keeps in one.samples:
             if not keeps(event):
-                return f"{one.name}: keeps {share * 100:g} % of such events, and this is none of them"
+                return f"{one.name}: keeps {share * 100:g} % of such events, and this is not one of them"
     return next((one.name for one in held if one.drops), "")
 
 

@@ -38,6 +38,8 @@ class Inspected(NamedTuple):
     """Violations and the blocked event, for the sources that hear of them."""
     violations: tuple[Violation, ...] = ()
     is_unplanned: bool = False
+    omitted: tuple[str, ...] = ()
+    """Of an event that is blocked: paths that would not have passed either."""
 
 
 Inspect = Callable[[Event], Inspected]
@@ -171,7 +173,7 @@ def _result(event: Event, found: _Findings, drop: Drop | None, forwarding: Forwa
     derived = forwarding.violations(event, told)
     if drop is not None:
         noted = changed(event, _noted(event.payload, forwarding.source, _Findings(event.payload), told)) if told else event
-        return Inspected(noted, drop, (*derived, *forwarding.blocked(noted)), violations, is_unplanned)
+        return Inspected(noted, drop, (*derived, *forwarding.blocked(noted)), violations, is_unplanned, tuple(found.omitted))
     noted = changed(event, _noted(found.payload, forwarding.source, found, told))
     return Inspected(noted, None, derived, violations, is_unplanned)
 

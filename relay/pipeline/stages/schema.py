@@ -5,7 +5,7 @@ from relay.pipeline.compiled import CompiledDestination
 from relay.pipeline.decision import Drop
 from relay.pipeline.stages.integrations import choice_of, wants
 
-NOT_HERE = Drop("schema", "FILTERED_BY_INTEGRATIONS_OBJECT")
+NOT_HERE = Drop("schema", "FILTERED_BY_INTEGRATIONS_OBJECT", text="the source's schema keeps events of this name from the destination")
 
 
 def check_schema(event: Event, destination: CompiledDestination) -> Drop | None:
