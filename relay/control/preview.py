@@ -20,7 +20,7 @@ from relay.pipeline.stages.transform import compile_transformations
 from relay.pipeline.stages.validate import is_too_deep
 from relay.workspace.filters import read_filters
 from relay.workspace.rules import Filter, Transformation
-from relay.workspace.transformations import read_transformations
+from relay.workspace.transformations import read_transformations, with_kept_key
 
 TEXTS: Final = ("messageId", "userId", "anonymousId", "event", "name")
 SAMPLE: Final = {"messageId": "preview", "receivedAt": "2026-01-01T00:00:00.000Z"}
@@ -75,19 +75,21 @@ class Preview:
 
     def _steps(self, trial: Trial) -> list[Rules]:
         destination = find_destination(self._current, trial.destination) if trial.destination else None
-        if trial.source and trial.source not in [one.slug for one in self._current.compiled.workspace.sources]:
+        source = next((one for one in self._current.compiled.workspace.sources if one.slug == trial.source), None)
+        if trial.source and source is None:
             raise RequestError(404, "not_found", f"There is no source {trial.source}.")
         if trial.filter is None and trial.transformation is None:
             raise RequestError(400, "bad_request", "Give a filter or a transformation.")
+        owner = source or destination
+        owned = owner.transformations if owner else ()
         definition = self._current.compiled.catalog[destination.type] if destination else None
         filters, transformations = tuple[Filter, ...](), tuple[Transformation, ...]()
         problems: list[Problem] = []
         if trial.filter is not None:
             filters = read_filters(_reader("filter", trial.filter, problems), definition)
         if trial.transformation is not None:
-            transformations = read_transformations(
-                _reader("transformation", trial.transformation, problems), "source" if trial.source else "destination"
-            )
+            table = with_kept_key(trial.transformation, [one.hashing.key.reveal() if one.hashing else "" for one in owned])
+            transformations = read_transformations(_reader("transformation", table, problems), "source" if trial.source else "destination")
         if problems:
             raise ConfigError(problems)
         made = (compile_filters(filters, destination.slug if destination else ""), compile_transformations(transformations))

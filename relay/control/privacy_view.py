@@ -12,6 +12,7 @@ from relay.control.colors import Colors, worst
 from relay.control.fieldbook import Fieldbook
 from relay.control.operate import Audit
 from relay.control.publish import Publisher
+from relay.control.rules_view import place_row
 from relay.control.schema_view import find_source
 from relay.control.seen import NAME_MAX, RANK, SeenEvent, SeenField
 from relay.errors import RequestError
@@ -55,7 +56,10 @@ class PrivacyView:
         self._deeds: tuple[Compiled, dict[str, list[Deeds]]] | None = None
 
     async def view(self) -> Told:
-        """`{inventory, inbox, matchers, rules}`. The inventory holds every field that is red or yellow or was decided about."""
+        """`{inventory, inbox, matchers, rules, reach}`. The inventory holds every field that is red or yellow or was decided about.
+
+        `reach`: by source the destinations that are on and listen to it.
+        """
         compiled = self._current.compiled
         workspace = compiled.workspace
         await self._fieldbook.digest()
@@ -68,6 +72,9 @@ class PrivacyView:
             "inbox": [one for one in inventory if not one["decided"] and one["last_s"] >= since_s],
             "matchers": [_matcher(one, "file" if normal(one.name) in own else "standard") for one in with_standard(workspace.matchers)],
             "rules": _rules(workspace),
+            "reach": {
+                one.slug: [to.slug for to in workspace.destinations if to.enabled and one.source_id in to.source_ids] for one in workspace.sources
+            },
         }
 
     async def _rows(self, compiled: Compiled, source: Source) -> AsyncIterator[Told]:
@@ -210,4 +217,4 @@ def _matcher(matcher: Matcher, origin: str) -> Mapping[str, Any]:
 def _rules(workspace: Workspace) -> list[Told]:
     places = [(f"source:{one.slug}", one.privacy) for one in workspace.sources]
     places += [(f"destination:{one.slug}", one.privacy) for one in workspace.destinations]
-    return [{"at": at, "how": how, "entry": entry} for at, rules in places for how, entry in rules.entries]
+    return [{"at": at, "how": how, "entry": entry, "place": place_row(rules.place)} for at, rules in places for how, entry in rules.entries]

@@ -6,16 +6,17 @@ from typing import Any
 from relay.base.masking import mask
 from relay.base.secret import MASK, Secret
 from relay.control.operate import find_destination
+from relay.control.rules_view import destination_rules, place_row
 from relay.kit.definition import Setting
 from relay.pipeline.compiled import Current
 from relay.workspace.model import Destination
 
 
 def setup_of(current: Current, slug: str, mask_names: tuple[str, ...]) -> dict[str, Any]:
-    """`{mappings, settings, delivery, origin}`. Raises RequestError 404 when no destination has the slug."""
+    """`{mappings, settings, delivery, origin}` and its rules. Raises RequestError 404 when no destination has the slug."""
     model = find_destination(current, slug)
     definition, place = current.compiled.destinations[model.destination_id].definition, model.place
-    return {
+    return destination_rules(model) | {
         "mappings": [
             {
                 "id": one.subscription_id,
@@ -36,7 +37,7 @@ def setup_of(current: Current, slug: str, mask_names: tuple[str, ...]) -> dict[s
             "max_waiting": model.max_waiting,
             "retry": asdict(model.retry) | {"schedule_s": list(model.retry.schedule_s), "all": model.retry_all},
         },
-        "origin": {"file": place.file, "line": place.line} if place else None,
+        "origin": place_row(place),
     }
 
 

@@ -29,6 +29,7 @@ from relay.control.periods import (
     success,
 )
 from relay.control.replay import ReplaySpec
+from relay.control.rules_view import place_row, source_rules
 from relay.control.spans import Spans
 from relay.control.trouble import Trouble, troubles
 from relay.errors import RequestError
@@ -134,6 +135,7 @@ class Statistics:
         return (
             _setup(one, keys_shown)
             | await self._source(one, figures, self._measure.rates.now())
+            | source_rules(one)
             | {
                 "period": figures.period.name,
                 "destinations": [to.destination.slug for to in self._current.compiled.destinations.values() if one.source_id in to.source_ids],
@@ -248,6 +250,7 @@ class Statistics:
             "spark": figures.spark(counts.line(Door.DELIVERED)),
             "sources": [known[source_id].source.slug for source_id in model.source_ids if source_id in known],
             "definition": {"slug": compiled.definition.slug, "name": compiled.definition.name},
+            "can_read_back": compiled.definition.open_archive is not None,
         }
 
     async def _troubles(self, destination_id: str, counts: Counts, figures: Figures, row: dict[str, Any]) -> list[Trouble]:
@@ -295,8 +298,7 @@ def _spans(history: History) -> dict[str, tuple[Spans[TallyKey], Spans[LatencyKe
 
 
 def _setup(source: Source, keys_shown: bool) -> dict[str, Any]:
-    place = source.place
-    told: dict[str, Any] = {"enabled": source.enabled, "origin": {"file": place.file, "line": place.line} if place else None}
+    told: dict[str, Any] = {"enabled": source.enabled, "origin": place_row(source.place)}
     return told | ({"write_keys": list(source.write_keys)} if keys_shown else {})
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from relay.config.reading import nearest
 from relay.config.tree import Tree, child
 from relay.errors import Place, Problem
+from relay.workspace.transformations import HASHING, with_kept_key
 
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "destination": ("filter", "transformation", "privacy", "consent_categories", "mapping", "enabled"),
@@ -69,6 +70,7 @@ class _Overlay:
             if key not in KEYS[noun]:
                 self.complain(child(at, key), f"'{key}' of a {noun} cannot be changed here", nearest(key, KEYS[noun]))
                 continue
+            value = _with_kept_keys(value, tables[index].get(key)) if key == "transformation" else value
             tables[index] = {**tables[index], key: value}
             self._move(child(child(noun, index), key), child(at, key), value)
         self._data[noun] = tables
@@ -81,6 +83,15 @@ class _Overlay:
             self._unresolved.discard(known)
         for inner in _paths(value):
             self._places[path + inner] = Place(place + inner, 0)
+
+
+def _with_kept_keys(changed: Any, before: Any) -> Any:
+    """The transformations of a change; a hash key that it shows as dots is the one of the file."""
+    if not isinstance(changed, list) or not isinstance(before, list):
+        return changed
+    tables = [table.get(HASHING) if isinstance(table, dict) else None for table in before]
+    keys = [str(table.get("key", "")) if isinstance(table, dict) else "" for table in tables]
+    return [with_kept_key(table, keys) for table in changed]
 
 
 def _paths(value: Any, at: str = "") -> Iterator[str]:

@@ -112,7 +112,8 @@ def read_privacy(reader: TableReader, matchers: Sequence[Matcher]) -> PrivacyRul
         _check_key(inner, public_key)
     elif "public_key" in table:
         inner.complain("'public_key' is for encrypt, and nothing is encrypted here", "public_key", "name fields in encrypt, or take the key out")
-    return PrivacyRules(**meant, public_key=public_key, entries=tuple((how, entry) for how in _HOW for entry in entries[how]))
+    listed = tuple((how, entry) for how in _HOW for entry in entries[how])
+    return PrivacyRules(**meant, public_key=public_key, entries=listed, place=reader.tree.places.get(reader.at("privacy")))
 
 
 def _meant_by(reader: TableReader, how: str, entries: Sequence[str], own: Sequence[Matcher]) -> list[Matcher]:

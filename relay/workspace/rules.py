@@ -88,6 +88,7 @@ class PrivacyRules:
     """PEM; what `encrypt` needs."""
     entries: tuple[tuple[str, str], ...] = ()
     """(`block`, `mask`, `hash` or `encrypt`; entry) as configured; the matchers above are what they mean."""
+    place: Place | None = field(default=None, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.block or self.mask or self.hash or self.encrypt)

@@ -1,10 +1,10 @@
 """`[[source.transformation]]` and `[[destination.transformation]]`: from the tree to rules, every mistake with its place."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from relay.base.secret import Secret
+from relay.base.secret import MASK, Secret
 from relay.config.reading import TableReader
 from relay.errors import ConfigError
 from relay.kit.edits import split_path
@@ -14,6 +14,7 @@ from relay.workspace.rules import Hashing, Transformation
 
 ALGORITHMS: Final = ("MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512")
 ENCODINGS: Final = ("HEX", "BASE64")
+HASHING: Final = "hashPropertiesConfiguration"
 VALUES_MAX: Final = 10
 PATHS_MAX: Final = 10
 RENAME_LEVELS: Final = 4
@@ -54,6 +55,17 @@ def read_transformations(reader: TableReader, noun: str) -> tuple[Transformation
             remedy = "put both into one, or switch one of them off: enabled = false"
             inner.complain(f"transformation {first[spelled(one.condition)]} has the same if", "if", remedy)
     return tuple(found)
+
+
+def with_kept_key(table: Any, keys: Sequence[str]) -> Any:
+    """A changed transformation whose hash key is shown as dots, with the key that it had: its `id` is its number, from 0, among `keys`."""
+    hashing = table.get(HASHING) if isinstance(table, dict) else None
+    if not isinstance(hashing, dict) or hashing.get("key") != MASK:
+        return table
+    number = str(table.get("id", ""))
+    if not (number.isascii() and number.isdigit() and int(number[:6]) < len(keys)):
+        return table
+    return table | {HASHING: hashing | {"key": keys[int(number[:6])]}}
 
 
 def read_transformation(reader: TableReader) -> Transformation:

@@ -21,8 +21,9 @@ from tests.support.waiting import eventually
 SOURCE = {"slug", "name", "rate", "accepted", "rejected", "blocked", "duplicates", "last_event_s", "spark"}
 DESTINATION = {
     "slug", "name", "type", "enabled", "state", "breaker", "held_by", "hold_code", "hold_status", "since", "accepted", "pending", "retry", "parked",
-    "dead", "oldest_s", "balance_ok", "rate", "success", "attempts", "p95_ms", "spark", "sources",
+    "dead", "oldest_s", "balance_ok", "rate", "success", "attempts", "p95_ms", "spark", "sources", "can_read_back",
 }  # fmt: skip
+RULES = {"transformations", "privacy"}
 FUNNEL = {"received", "failed_on_ingest", "filtered_at_source", "filtered_at_destination", "pending", "retry", "failed", "delivered", "by_code"}
 
 
@@ -210,7 +211,7 @@ async def test_a_source_is_told_with_its_events_libraries_and_refusals(asked: As
     assert listed[0]["origin"]["file"].endswith("relay.toml")
     assert all("write_keys" not in one for one in (await asked.get("sources", token=asked.viewer))["sources"])
     found = await asked.get("sources/web?period=1h")
-    assert set(found) == set(listed[0]) | {"period", "destinations", "series", "codes", "events", "libraries", "tracking_url", "settings_url"}
+    assert set(found) == set(listed[0]) | RULES | {"period", "destinations", "series", "codes", "events", "libraries", "tracking_url", "settings_url"}
     assert found["destinations"] == ["good", "bad", "filtered"]
     assert (len(found["series"]), sum(point[1] for point in found["series"]), sum(point[2] for point in found["series"])) == (60, 20, 1)
     assert {(one["code"], one["count"]) for one in found["codes"]} == {("event_not_defined", 1), ("duplicate", 1)}
