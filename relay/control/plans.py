@@ -177,18 +177,18 @@ class Plans:
             kept = [rule for rule in before["rules"] if deprecated(rule) and identity(rule) not in rules_of(content)]
             return await self._change(plan, before, dict(before) | {"rules": [*content["rules"], *kept]}, by, dry_run=dry_run)
 
-    async def decide(self, slug: str, order: Mapping[str, str], by: Operator) -> Told:
+    async def decide(self, slug: str, order: Mapping[str, str], by: Operator, *, dry_run: bool = False) -> Told:
         """What becomes of an event or a field that broke the plan. `order`: `{action, type, event, field}`, unused ones empty."""
         plan = self._plan(slug)
         if order["action"] == "block":
-            return await self._block(plan, order, by)
+            return await self._block(plan, order, by, dry_run=dry_run)
         async with self._lock:
             before = await self._content(plan)
             after = await self._added(plan, before, order) if order["action"] == "add" else _ignored(before, order)
             if not differs(diff_plans(before, after)) and before.get(IGNORE) == after.get(IGNORE):
                 raise RequestError(409, "nothing_to_change", "The plan already says so; edit its rule by hand.")
             await asyncio.to_thread(self._check, after, plan.file)
-            return await self._change(plan, before, after, by)
+            return await self._change(plan, before, after, by, dry_run=dry_run)
 
     async def _change(self, plan: Plan, before: Content, after: Content, by: Operator, *, dry_run: bool = False) -> Told:
         diff = await asyncio.to_thread(diff_plans, before, after)
@@ -239,7 +239,7 @@ class Plans:
             raise RequestError(404, "not_found", f"{order['field']} is in no stored event of the last 7 days; edit the plan by hand.")
         return replaced(before, [with_field(oldest, event, path)])
 
-    async def _block(self, plan: Plan, order: Mapping[str, str], by: Operator) -> Told:
+    async def _block(self, plan: Plan, order: Mapping[str, str], by: Operator, *, dry_run: bool) -> Told:
         """An event is switched off at every source of the plan; how strict a source is about fields, its file says: then with `toml`, what to write."""
         call = _call(order)
         sources = [source for source in self._current.compiled.workspace.sources if source.plan == plan.slug]
@@ -255,7 +255,7 @@ class Plans:
         else:
             if call != "track":
                 raise RequestError(409, "cannot_block", "Only track calls are blocked by their name; use a destination filter.")
-            for source in sources:
+            for source in () if dry_run else sources:
                 await self._switches.change(source.slug, {order["event"]: {"enabled": False}}, {}, by)
             told = {"blocked": [source.slug for source in sources], "toml": "", "sources": []}
         return {"version": self._current.compiled.version, "diff": diff_plans({}, {}), **told}

@@ -27,6 +27,7 @@ from relay.workspace.templates import known_rules
 HELD: Final = "held"
 SKIPPED: Final = "skipped"
 SENDING: Final = "sending"
+VIOLATIONS_MAX: Final = 50
 _WORST_FIRST: Final = (RETRY, PARKED, DEAD)
 _WAITS: Final = frozenset(("pending", RETRY, PARKED))
 _NO_ADVICE: Final = frozenset(("delivered", "blocked", SKIPPED))
@@ -118,6 +119,9 @@ class Why:
             "meaning": meaning_of(drop.code) if drop else "",
             "why": _stopped("blocked", drop.code, traces[-1].text) if is_blocked and drop else "",
             "advice": advice_of(drop.code, drop.stage) if drop else "",
+            "plan": source.source.plan if (source := compiled.sources.get(event.source_id)) else "",
+            "violations": [{"type": one.type, "field": one.field, "description": one.description} for one in sourced.violations[:VIOLATIONS_MAX]],
+            "is_unplanned": sourced.is_unplanned,
             "stages": [*_arrival(event), *(self._stage(trace) for trace in traces)],
             "destinations": [
                 self._destination(claim, sourced, one, _happened(name, cursors[name], timeline, rows, one.destination.slug in aloft))

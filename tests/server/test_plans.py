@@ -114,7 +114,12 @@ async def test_violations_are_grouped_until_they_are_ignored(site: Site) -> None
     assert [one["event"] for one in told["unplanned"]] == ["Unheard"]
     assert (await site.get("plans/shop/violations?hours=3", 400))["error"]["code"] == "bad_request"
 
-    await site.ask("POST", "plans/shop/rules", {"action": "ignore", "type": "track", "event": "Bought", "field": "properties.total"})
+    ignore = {"action": "ignore", "type": "track", "event": "Bought", "field": "properties.total"}
+    before = site.content
+    tried = await site.ask("POST", "plans/shop/rules", ignore | {"dry_run": True})
+    assert tried["diff"]["changed"][0]["changes"] == [{"path": "jsonSchema.x-ignore", "before": None, "after": ["properties.total"]}]
+    assert site.content == before
+    await site.ask("POST", "plans/shop/rules", ignore)
     await site.ask("POST", "plans/shop/rules", {"action": "ignore", "type": "track", "event": "Unheard"})
     told = await site.get("plans/shop/violations?hours=168")
     assert (told["groups"], told["unplanned"], told["ignored"]) == ([], [], 3)
@@ -227,12 +232,14 @@ async def test_an_event_is_added_as_it_was_seen(site: Site) -> None:
 async def test_an_event_is_blocked_at_the_sources_of_the_plan(site: Site, tmp_path: Path) -> None:
     before = site.file.read_bytes()
     block = {"action": "block", "type": "track"}
+    told = await site.ask("POST", "plans/shop/rules", block | {"event": "Unheard", "dry_run": True})
+    assert (told["blocked"], told["version"]) == (["web"], 1)
     told = await site.ask("POST", "plans/shop/rules", block | {"event": "Unheard"})
     assert told["blocked"] == ["web"]
     assert told["version"] == site.relay.app.current.compiled.version == 2
     message_id = await site.relay.track("u1", "Unheard")
     (story,) = (await site.get(f"events?message_id={message_id}"))["events"]
-    assert (story["verdict"], story["code"]) == ("blocked", "event_setting")
+    assert (story["verdict"], story["code"], story["advice"][:15]) == ("blocked", "event_setting", "Allow the event")
 
     for call, name in (("track", "allowEventOnViolations"), ("identify", "allowTraitsOnViolations")):
         told = await site.ask("POST", "plans/shop/rules", block | {"type": call, "event": "Bought", "field": "properties.x"})
@@ -308,10 +315,24 @@ async def test_a_viewer_reads_an_operator_decides_and_an_admin_rewrites(site: Si
 
     viewer, operator = await token("viewer"), await token("operator")
     await site.ask("GET", "plans/shop", token=viewer)
+    await site.relay.track("u1", "Bought", total="3")
+    await site.routed()
+    samples = [(await site.ask("GET", "plans/shop/violations", token=one))["groups"][0]["samples"] for one in (viewer, operator)]
+    assert ["value" in sample for (sample,) in samples] == [False, True]
+    schemas = [(await site.ask("GET", "sources/web/schema", token=one))["events"][0]["properties"] for one in (viewer, operator)]
+    assert [{"sample" in field for field in fields} for fields in schemas] == [{False}, {True}]
     await site.ask("POST", "plans/shop/rules", {"action": "block", "event": "x"}, 403, viewer)
     await site.ask("POST", "plans/infer", {"source": "web"}, 403, viewer)
     await site.ask("POST", "plans/shop/rules", {"action": "block", "event": "x"}, token=operator)
     await site.ask("PUT", "plans/shop", {"content": PLAN}, 403, operator)
+
+
+async def test_the_story_of_an_event_tells_how_it_breaks_its_plan(site: Site) -> None:
+    broken, strange = await site.relay.track("u1", "Bought", total="3"), await site.relay.track("u1", "Unheard")
+    (story,), (other,) = [(await site.get(f"events?message_id={one}"))["events"] for one in (broken, strange)]
+    assert (story["plan"], story["is_unplanned"], other["violations"], other["is_unplanned"]) == ("shop", False, [], True)
+    description = "Invalid type. Expected: number, given: string"
+    assert story["violations"] == [{"type": "Invalid Type", "field": "properties.total", "description": description}]
 
 
 async def test_the_story_of_an_event_has_hints(site: Site) -> None:

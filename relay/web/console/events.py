@@ -81,12 +81,12 @@ class EventRoutes:
         return int(event_id[1:]), slug, flag_of(given, "dry_run")
 
 
-def visible(story: dict[str, Any], by: Operator) -> dict[str, Any]:
-    """The story for this person."""
-    return story if by.role.includes(Role.OPERATOR) else _without(story)
+def visible(story: dict[str, Any], by: Operator, private: tuple[str, ...] = PRIVATE) -> dict[str, Any]:
+    """The story for this person; `private`: the keys that hold values of events."""
+    return story if by.role.includes(Role.OPERATOR) else _without(story, private)
 
 
-def _without(value: Any) -> Any:
+def _without(value: Any, private: tuple[str, ...]) -> Any:
     if isinstance(value, dict):
-        return {key: _without(item) for key, item in value.items() if key not in PRIVATE}
-    return [_without(item) for item in value] if isinstance(value, list) else value
+        return {key: _without(item, private) for key, item in value.items() if key not in private}
+    return [_without(item, private) for item in value] if isinstance(value, list) else value

@@ -10,6 +10,7 @@ from relay.control.infer import Infer
 from relay.control.plans import ACTIONS, Plans
 from relay.errors import PlanError, Problem, RequestError
 from relay.web.auth import allowed
+from relay.web.console.events import visible
 from relay.web.console.reading import flag_of, number_of, read_object, refuse_unknown, text_of
 from relay.web.respond import json_answer
 
@@ -19,6 +20,7 @@ PLAN_MAX_BYTES: Final = 16 * 1_048_576
 INFER_S: Final = 7 * 86_400.0
 PUT: Final = frozenset(("content", "dry_run"))
 DECIDE: Final = frozenset(("action", "event", "type", "field"))
+"""And `dry_run`: what would change."""
 INFER: Final = frozenset(("source", "since_s", "plan"))
 
 
@@ -52,9 +54,9 @@ class PlanRoutes:
 
     async def violations(self, request: web.Request) -> web.Response:
         """`?hours=24|168|720`."""
-        allowed(request, Role.VIEWER)
+        by = allowed(request, Role.VIEWER)
         hours = int(number_of(request.query, "hours", HOURS))
-        return json_answer(await self._plans.violations(request.match_info["slug"], hours))
+        return json_answer(visible(await self._plans.violations(request.match_info["slug"], hours), by, ("value",)))
 
     async def drift(self, request: web.Request) -> web.Response:
         allowed(request, Role.VIEWER)
@@ -83,13 +85,13 @@ class PlanRoutes:
     async def decide(self, request: web.Request) -> web.Response:
         by = allowed(request, Role.OPERATOR)
         given = await read_object(request)
-        refuse_unknown(given, DECIDE)
+        refuse_unknown(given, DECIDE | {"dry_run"})
         order = {name: text_of(given, name) for name in DECIDE}
         if order["action"] not in ACTIONS:
             raise RequestError(400, "bad_request", f"action must be one of {', '.join(ACTIONS)}.")
         if not (order["event"] or order["field"]):
             raise RequestError(400, "bad_request", "Name the event, the field or both.")
-        return json_answer(await self._plans.decide(request.match_info["slug"], order, by))
+        return json_answer(await self._plans.decide(request.match_info["slug"], order, by, dry_run=flag_of(given, "dry_run")))
 
     async def infer(self, request: web.Request) -> web.Response:
         """Reads only; for operators, since examples of values come with it."""

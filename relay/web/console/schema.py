@@ -5,6 +5,7 @@ from aiohttp import web
 from relay.access.operator import Role
 from relay.control.schema_view import SourceSchema, read_switches
 from relay.web.auth import allowed
+from relay.web.console.events import visible
 from relay.web.console.reading import read_object, refuse_unknown
 from relay.web.respond import json_answer
 
@@ -20,8 +21,8 @@ class SchemaRoutes:
         return [web.get(path, self.view), web.put(path, self.change)]
 
     async def view(self, request: web.Request) -> web.Response:
-        allowed(request, Role.VIEWER)
-        return json_answer(await self._schema.view(request.match_info["slug"]))
+        by = allowed(request, Role.VIEWER)
+        return json_answer(visible(await self._schema.view(request.match_info["slug"]), by, ("sample",)))
 
     async def change(self, request: web.Request) -> web.Response:
         """What is not named stays as it is; an event or trait of a file is refused with its place."""

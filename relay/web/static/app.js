@@ -1,11 +1,12 @@
 // The shell: rail, top bar, help; and the router, which brings in a page when somebody goes there.
 import { ApiError, get } from "./lib/api.js";
 import { count } from "./lib/format.js";
-import { isOn, shortcuts, store, stored, switchKeys, useKeys } from "./lib/keys.js";
+import { isOn, shortcuts, switchKeys, useKeys } from "./lib/keys.js";
 import { attempt, Dialog, Menu, Toasts } from "./lib/kit.js";
 import { connect, connection, disconnect, nextTry, retryNow, stats } from "./lib/live.js";
 import { hrefs, matchPath, navigate, place } from "./lib/router.js";
 import { loadSession, logout, session } from "./lib/session.js";
+import { ThemeMenu } from "./lib/thememenu.js";
 import { effect, html, Icon, render, useEffect, useRef, useState } from "./lib/ui.js";
 
 /** A route brings in its module and, with it, the styles that only it needs. @param {string} names by spaces */
@@ -113,25 +114,6 @@ function Bell() {
   const firing = stats.value?.alerts ?? 0;
   const said = firing ? `Alerts: ${count(firing)} firing` : "Alerts: none firing";
   return html`<a class="btn ghost icon bell" href="/ui/alerts" title=${said} aria-label=${said}><${Icon} name="alerts" />${firing > 0 && html`<span class="count bad" aria-hidden="true">${firing > 99 ? "99+" : firing}</span>`}</a>`;
-}
-
-const THEMES = [
-  { value: "system", label: "As the system", icon: "system" },
-  { value: "light", label: "Light", icon: "sun" },
-  { value: "dark", label: "Dark", icon: "moon" },
-];
-
-function ThemeMenu() {
-  const [chosen, setChosen] = useState(stored("relay.theme") ?? "system");
-  const now = THEMES.find((each) => each.value === chosen) ?? THEMES[0];
-  /** @param {string} value */
-  const choose = (value) => {
-    store("relay.theme", value);
-    setChosen(value);
-    document.dispatchEvent(new Event("relay:theme-saved"));
-  };
-  return html`<${Menu} class="btn ghost icon" title="Colours" label=${html`<${Icon} name=${now.icon} />`}
-    items=${THEMES.map((each) => ({ label: each.label, isOn: each.value === chosen, act: () => choose(each.value) }))} />`;
 }
 
 function Account() {
