@@ -1,6 +1,7 @@
 """Alerts end to end: one per cause, carried by ordinary destinations, resolved by recovery, and safe over a restart."""
 
 import asyncio
+import itertools
 import json
 import sqlite3
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from relay.access.operator import Operator, Role
 from relay.app import Seams
@@ -94,6 +96,29 @@ async def test_a_wrong_key_fires_one_alert_with_its_cure_and_recovery_resolves_i
             assert [message["Subject"] for message in mail.messages] == ["[relay] orders: held (firing)", "[relay] orders: held (resolved)"]
             shown = [one.json["text"] for one in receiver.requests if one.path == "/chat"]
             assert [text.partition(" *")[0] for text in shown] == [":red_circle:", ":large_green_circle:"]
+
+
+@pytest.mark.slow
+async def test_ten_thousand_failures_make_one_alert(tmp_path: Path) -> None:
+    """Refusals of two kinds in turn: the breaker stays shut and nothing holds the destination, so each event is really refused."""
+    statuses = itertools.cycle((400, 422))
+
+    async def refuse(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=next(statuses), text="not like this")
+
+    async with Receiver() as receiver:
+        receiver.by_path["/orders"] = refuse
+        config = source() + webhook("orders", receiver, sources=["web"], concurrency=20) + carrier(receiver)
+        async with running(config, tmp_path, settings=(*QUICK, "log.level=error")) as relay:
+            await relay.track_many(10_000)
+            await relay.settled("orders", timeout_s=60)
+            assert await relay.doors("orders") == {"dead": 10_000}
+            ((name, told),) = await eventually(lambda: events(receiver), 10)
+            assert (name, told["rule"], told["subject"]["slug"]) == ("Alert Fired", "dead", "orders")
+            await settled_checks(relay, 6)
+            assert len(events(receiver)) == 1, "one alert, not one per failure"
+            assert 'relay_alerts_fired_total{rule="dead"} 1.0' in await metrics_of(relay)
+            assert sum(one.path == "/orders" for one in receiver.requests) == 10_000
 
 
 async def test_a_receiver_that_fails_fires_with_the_second_look(tmp_path: Path) -> None:
