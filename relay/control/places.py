@@ -29,7 +29,7 @@ ROUNDS: Final = 3
 """How often files are looked through again for what came in while they were written."""
 SAVE_EVERY: Final = 20
 NO_CALL: Final = "relay knows no call of its API that deletes a user"
-NO_RECALL: Final = "what was published to a stream cannot be taken back"
+NO_RECALL: Final = "what was sent cannot be taken back"
 
 Counts = dict[str, int]
 

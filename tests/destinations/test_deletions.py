@@ -9,10 +9,13 @@ import pytest
 
 from relay.access.operator import SIGNAL
 from relay.base.jsonio import dumps
+from relay.control.forget import kind_of
 from relay.destinations import load_catalog
 from relay.errors import Misconfigured
 from relay.kit.request import Request, Response
 from relay.kit.steps import rehearse
+from relay.pipeline.compiled import CompiledDestination
+from relay.workspace.model import Destination
 from tests.support.app import running, source, table
 from tests.support.receiver import Receiver, answer
 from tests.support.waiting import eventually
@@ -80,6 +83,15 @@ def test_the_requests_are_those_of_the_api(slug: str) -> None:
 def test_a_user_that_is_not_known_there_is_not_deleted(slug: str) -> None:
     assert len(asked(slug, MISS)) == 1
     assert len(asked(slug, Response(503))) == 1
+
+
+def test_the_receipt_calls_each_destination_what_it_is() -> None:
+    kinds: dict[str, set[str]] = {}
+    for slug, definition in CATALOG.items():
+        model = Destination(slug, slug, slug, slug, ())
+        kinds.setdefault(kind_of(CompiledDestination(model, definition, (), frozenset(), (), 1)), set()).add(slug)
+    kinds.pop("destination")
+    assert kinds == {"archive": {"archive", "s3"}, "warehouse": {"postgres", "clickhouse"}, "stream": {"kafka", "nats", "redis", "email"}}
 
 
 def test_amplitude_needs_the_secret_key() -> None:

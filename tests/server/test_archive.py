@@ -19,7 +19,6 @@ from relay.base import jsonio
 from relay.base.event import Event, event_of
 from relay.destinations.archive import DEFINITION
 from relay.destinations.archive.care import verify
-from relay.destinations.archive.erase import erase
 from relay.destinations.archive.manifest import Manifest
 from relay.errors import DeliveryError, Misconfigured, Retryable
 from relay.kit.members import GZIP, MEMBER_EVENTS, ZSTD, Codec, ranges_of, walk
@@ -114,7 +113,7 @@ async def test_events_are_readable_while_the_file_grows(bench: Bench) -> None:
 async def test_a_line_is_the_whole_message(bench: Bench) -> None:
     sink = bench.open()
     stretched = event(1)
-    stretched.body = b'{"type":"track",\n"messageId":"m1",\r\n"properties":{"n":1}}'
+    stretched.packed = b'{"type":"track",\n"messageId":"m1",\r\n"properties":{"n":1}}'
     await sink.write([(1, stretched), (2, event(2))])
     data = gzip.decompress((bench.folder / "archive" / bench.files()[0]).read_bytes())
     first, second, end = data.split(b"\n")
@@ -458,9 +457,9 @@ async def test_an_erasure_that_a_crash_broke_off_is_finished_by_the_next(bench: 
 
     with monkeypatch.context() as patch, pytest.raises(Crash):
         patch.setattr("relay.destinations.archive.manifest.Writing.add" if step == "before the manifest" else "pathlib.Path.replace", crash)
-        erase(bench.folder / "archive", users)
+        await eraser(bench).erase(users)
     assert len(bench.files()) == 2
-    assert erase(bench.folder / "archive", users) == 1
+    assert await eraser(bench).erase(users) == 1
     assert (bench.read(), bench.names()) == ([2], ["1-2.ndjson.gz"])
     assert [fault for _, fault in verify(bench.folder / "archive") if fault] == []
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from relay.destinations.archive.care import drop_empty
 from relay.destinations.archive.files import FILE_MODE, PART, Tally, meaning_of, plain_members, recover, sync_folder, times_of
@@ -19,6 +19,8 @@ from relay.destinations.archive.reader import ArchiveFiles, all_files
 from relay.kit.members import Codec, codec_of, seqs_of, walk
 from relay.kit.shelf import lines_of, seqs_named
 from relay.kit.subjects import Subjects
+
+T = TypeVar("T")
 
 NEW: Final = ".rewritten"
 
@@ -36,41 +38,56 @@ class ErasableFiles(ArchiveFiles):
     """The Archive over the files of one folder, with what deletes users from them."""
 
     async def find(self, users: Subjects) -> int:
-        """How many lines are theirs."""
-        return await self._blocking(lambda: find(self._root, users))
+        """How many lines are theirs, in files that are finished and in those that grow; one that gets its final name meanwhile counts once."""
+        counts: dict[int, int] = {}
+        for _ in range(2):
+            for path in await self._do(all_files, self._root):
+                await self._do(_note, path, users, counts)
+        return sum(counts.values())
 
     async def erase(self, users: Subjects) -> int:
-        """Delete their lines from all files but those that are being written."""
-        return await self._blocking(lambda: erase(self._root, users))
+        """Delete their lines from every file that nobody writes; files that a crash left open are finished first. Returns how many lines went."""
+        await self._do(_clear, self._root)
+        for path in await self._do(all_files, self._root):
+            if path.name.endswith(PART):
+                await self._do(_finish, path, users)
+        count = 0
+        for path in await self._do(all_files, self._root):
+            if not path.name.endswith(PART):
+                count += await self._do(_erase_from, self._root, path, users)
+        return count
 
-    async def _blocking(self, work: Callable[[], int]) -> int:
+    async def _do(self, work: Callable[..., T], *arguments: Any) -> T:
+        """One file at a time, so that a stop need not wait for the whole archive."""
         try:
-            return await asyncio.to_thread(work)
+            return await asyncio.to_thread(work, *arguments)
         except OSError as error:
             raise meaning_of(error) from error
 
 
-def find(root: Path, users: Subjects) -> int:
-    """How many lines are theirs, in files that are finished and in those that grow; one that gets its final name meanwhile counts once."""
-    counts: dict[int, int] = {}
-    for path in (*all_files(root), *all_files(root)):
-        try:
-            inode = path.stat().st_ino
-            if inode not in counts:
-                counts[inode] = _count(path, users)
-        except FileNotFoundError:
-            continue
-    return sum(counts.values())
+def _note(path: Path, users: Subjects, counts: dict[int, int]) -> None:
+    """Count a file that was not counted yet, by its inode."""
+    try:
+        inode = path.stat().st_ino
+        if inode not in counts:
+            counts[inode] = _count(path, users)
+    except FileNotFoundError:
+        return
 
 
-def erase(root: Path, users: Subjects) -> int:
-    """Delete their lines from every file that nobody writes; files that a crash left open are finished first. Returns how many lines went."""
+def _clear(root: Path) -> None:
+    """Delete what an erasure left that broke off."""
     for left in root.glob(f"source=*/date=*/hour=*/*{NEW}"):
         left.unlink(missing_ok=True)
-    for path in all_files(root):
-        if path.name.endswith(PART) and _count(path, users):
+
+
+def _finish(path: Path, users: Subjects) -> None:
+    """Finish a file that a crash left open, if it holds lines of theirs; one that is being written is left alone."""
+    try:
+        if _count(path, users):
             recover(path)
-    return sum(_erase_from(root, path, users) for path in all_files(root) if not path.name.endswith(PART))
+    except FileNotFoundError:  # it has got its final name meanwhile
+        return
 
 
 def _erase_from(root: Path, path: Path, users: Subjects) -> int:
