@@ -142,8 +142,8 @@ def drift(slug: str, remote: Remote, out: Output) -> int:
 def _drift_lines(told: Mapping[str, Any]) -> Iterator[str]:
     for one in told["new_events"]:
         yield f"not planned     {one['event']}  {exits.count_of(one['count'], 'event')}, last {show_moment(one['last_s'])}"
-    for one in told["missing_events"]:
-        yield f"never seen      {one['key'] or one['type']}"
+    if missing := [one["key"] or one["type"] for one in told["missing_events"]]:
+        yield f"never seen      {exits.count_of(len(missing), 'event')}: {', '.join(missing)}"
     for one in told["new_properties"]:
         yield f"not planned     {one['event'] or one['type']}: {one['property']}  in {one['share']:.1%}, {', '.join(one['types'])}"
     for one in told["unused_properties"]:

@@ -103,14 +103,21 @@ def _print_exchange(detail: Mapping[str, Any], out: Output) -> None:
 
 
 def _stages(stages: Iterable[Mapping[str, Any]]) -> list[str]:
-    """A line for each stage that has something to say, and for what it changed."""
+    """A line for each stage that has something to say, and for what it changed; those that only let the event pass share one."""
     lines: list[str] = []
+    passed: list[str] = []
     for stage in stages:
+        if stage["outcome"] == "passed" and not stage["text"] and not stage.get("changes"):
+            passed.append(stage["stage"])
+            continue
+        if passed:
+            lines.append(f"{'passed':<12} {', '.join(passed)}")
+            passed = []
         code = f" {stage['code']}" if stage["code"] else ""
         text = f": {stage['text']}" if stage["text"] else ""
         lines.append(f"{stage['stage']:<12} {stage['outcome']}{code}{text}")
         lines += [f"{'':<12}   {change['path']}: {_difference(change)}" for change in stage.get("changes", ())]
-    return lines
+    return [*lines, f"{'passed':<12} {', '.join(passed)}"] if passed else lines
 
 
 def _difference(change: Mapping[str, Any]) -> str:

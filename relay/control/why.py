@@ -17,11 +17,12 @@ from relay.errors import RequestError
 from relay.kit.shown import shown
 from relay.outbox.interface import DEAD, PARKED, RETRY, Attempt, Claim, Cursor, Outbox, RefusedMessage, Row
 from relay.outbox.ledger import destination_of
-from relay.pipeline.compiled import Compiled, CompiledDestination, Current
+from relay.pipeline.compiled import Compiled, CompiledDestination, CompiledSource, Current
 from relay.pipeline.decision import Drop, Sourced
 from relay.pipeline.explain import Explanation, Planned, Trace, explain_destination, explain_source
 from relay.pipeline.lint import compile_lint
 from relay.pipeline.stages.normalize import parse_time
+from relay.workspace.rules import PrivacyRules
 from relay.workspace.templates import known_rules
 
 HELD: Final = "held"
@@ -122,7 +123,7 @@ class Why:
             "plan": source.source.plan if (source := compiled.sources.get(event.source_id)) else "",
             "violations": [{"type": one.type, "field": one.field, "description": one.description} for one in sourced.violations[:VIOLATIONS_MAX]],
             "is_unplanned": sourced.is_unplanned,
-            "stages": [*_arrival(event), *(self._stage(trace) for trace in traces)],
+            "stages": [*_arrival(event, compiled.sources.get(event.source_id)), *(self._stage(trace) for trace in traces)],
             "destinations": [
                 self._destination(claim, sourced, one, _happened(name, cursors[name], timeline, rows, one.destination.slug in aloft))
                 for name, one in compiled.destinations.items()
@@ -245,7 +246,7 @@ class Why:
         return {key: self._cloaked(part) if isinstance(part, dict) else part for key, part in detail.items()}
 
 
-def _arrival(event: Event) -> list[Told]:
+def _arrival(event: Event, source: CompiledSource | None) -> list[Told]:
     """The stages before the commit, as far as the stored event tells of them."""
     if event.type == DELETED:
         return [_told("received", "passed", "", "erased by a deletion request")]
@@ -257,6 +258,7 @@ def _arrival(event: Event) -> list[Told]:
         _received(event),
         _told("validated", "passed"),
         _told("normalized", "changed" if changes else "passed", "", text) | {"changes": changes},
+        *([_told("privacy", "passed", "", _privacy(source.source.privacy))] if source and source.source.privacy else []),
         _told("stored", "passed", "", "in the log before the answer"),
     ]
 
@@ -265,6 +267,12 @@ def _received(event: Event) -> Told:
     context = event.payload.get("context")
     ip = _text(context.get("ip")) if isinstance(context, Mapping) else ""
     return _told("received", "passed", "", ", ".join(filter(None, (ip, f"{len(event.body)} B" if event.body else "")))) | {"at_ms": event.received_ms}
+
+
+def _privacy(rules: PrivacyRules) -> str:
+    """The source's rules as they are now: what they took away is nowhere, so it cannot be shown."""
+    said = [f"{how} {', '.join(entry for kind, entry in rules.entries if kind == how)}" for how in dict.fromkeys(kind for kind, _ in rules.entries)]
+    return f"before it was stored: {'; '.join(said)}"
 
 
 def _skew_s(payload: Mapping[str, Any]) -> float:

@@ -10,9 +10,11 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from relay.base.event import Event
+from relay.base.secret import MASK
 from relay.kit.currency import CODES as CURRENCIES
 from relay.kit.dates import parse_date
 from relay.kit.formats import FORMATS
+from relay.kit.hashing import is_hashed
 from relay.pipeline.stages.normalize import parse_time
 from relay.workspace.plan_files import types_of
 
@@ -144,7 +146,7 @@ def _amounts(properties: Mapping[str, Any]) -> Iterator[Hint]:
     for path, item in objects:
         for key in AMOUNTS:
             value = item.get(key)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            if value is not None and not _is_hidden(value) and (isinstance(value, bool) or not isinstance(value, int | float)):
                 yield Hint("not_a_number", f"{key} must be a number, so that tools can add it up; it is {_kind(value)}.", f"{path}.{key}")
     currency = properties.get("currency")
     if currency is not None and not (isinstance(currency, str) and currency in CURRENCIES):
@@ -164,7 +166,7 @@ def _traits(event: Event, schemas: Mapping[str, Mapping[str, Any]]) -> Iterator[
     traits = event.payload.get("traits")
     for key, value in traits.items() if isinstance(traits, Mapping) else ():
         schema = schemas.get(key)
-        if schema is None or value is None:
+        if schema is None or value is None or _is_hidden(value):
             continue
         wanted, form = types_of(schema), schema.get("format")
         if form == "date-time":
@@ -174,6 +176,11 @@ def _traits(event: Event, schemas: Mapping[str, Mapping[str, Any]]) -> Iterator[
             yield Hint("trait_type", f"{key} is reserved: it must be a {' or a '.join(wanted)}; it is {_kind(value)}.", f"traits.{key}")
         elif form in FORMATS and isinstance(value, str) and not FORMATS[form][0](value):
             yield Hint("trait_type", f"{key} {FORMATS[form][1]}.", f"traits.{key}")
+
+
+def _is_hidden(value: Any) -> bool:
+    """Whether a privacy rule has masked or hashed it: what the app sent is not known."""
+    return isinstance(value, str) and (value == MASK or is_hashed(value))
 
 
 def _type(value: Any) -> str:

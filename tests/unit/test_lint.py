@@ -118,3 +118,8 @@ def test_the_event_is_left_as_it_is() -> None:
 )
 def test_ordinary_names_are_not_dynamic(name: str) -> None:
     assert not is_dynamic(name)
+
+
+def test_a_value_that_a_privacy_rule_hides_is_not_judged() -> None:
+    assert said(identify(email="•••", phone="a" * 64)) == []
+    assert said(track("Order Completed", **ORDER | {"revenue": "•••"})) == []
