@@ -95,7 +95,7 @@ def story(state):
     sent_from = {"ip": "", "library": "", "user_agent": ""}
     return {
         "message_id": "m1", "seq": 1, "source": {"slug": "web"}, "type": "track", "name": "E", "destinations": [destination], "stages": [],
-        "user_id": "u1", "anonymous_id": "", "received_ms": 1000, "verdict": "accepted", "code": "", "meaning": "", "sent_from": sent_from,
+        "user_id": "u1", "anonymous_id": "", "received_ms": 1000, "verdict": "accepted", "code": "", "why": "", "sent_from": sent_from,
     }  # fmt: skip
 
 
