@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--accept", is_flag=True, help="Write what came out into FILE, as the expectation of each case that has none.")
 @output_options
 def rehearse(file: Path, module: str | None, accept: bool, out: Output) -> int:
-    """Run cases through trigger, mapping and action, and print the requests; compare them with what each case expects.
+    """Run cases through trigger, mapping and action, and print the requests, or the rows of a warehouse; compare them with what each case expects.
 
     \b
     relay try --cases relay/destinations/webhook/cases.json
@@ -99,3 +99,7 @@ def _print(case: dict[str, Any], result: dict[str, Any], out: Output) -> None:
             out.line(printable(f"    {request['method']} {request['host']}{request['path']} {json.dumps(request.get('query', {}))}"))
             body = request.get("json", request.get("form", request.get("text", "")))
             out.line(printable(f"    {json.dumps(body, ensure_ascii=False)}"))
+        for row in delivery.get("rows", ()):
+            out.line(printable(f"    {row['table']} {json.dumps(row['values'], ensure_ascii=False)}"))
+        for event in delivery.get("events", ()):
+            out.line(printable(f"    {json.dumps(event, ensure_ascii=False)}"))

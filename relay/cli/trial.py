@@ -3,7 +3,7 @@
 A case: `{id, destination, settings, subscriptions, event | events, answers?, now?, oauth?, overrides_all?, expect?, brand_paths?, optional_paths?}`.
 `subscriptions` is `"presets"`, `{"actions": [..]}` (each with its default trigger) or a list of `{action, trigger, mapping, overrides}`; `mapping` is
 `"default"` or an object. The result has the shape of `expect`, where `results` says in one word how each event ends: delivered, retry, hold, dead
-or split (a batch that is sent again in halves).
+or split (a batch that is sent again in halves). Of what is no HTTP API, `events` stands for the requests: what it is handed; of a warehouse `rows`.
 """
 
 import json
@@ -21,6 +21,7 @@ from relay.delivery.verdict import judge
 from relay.errors import ConfigError
 from relay.kit.definition import Catalog, Definition, Preset
 from relay.kit.request import Request, Response
+from relay.kit.warehouse import rows_of
 from relay.pipeline.compiled import CompiledDestination, compile_workspace
 from relay.pipeline.decision import Drop, Sourced, Unit
 from relay.pipeline.destination_side import destination_side
@@ -146,6 +147,9 @@ def _decide(case: Case, compiled: CompiledDestination) -> tuple[list[Unit], list
 
 async def _deliver(one: _Wanted, units: Sequence[Unit], compiled: CompiledDestination, script: Script, now_s: float) -> Result:
     """Send the units of one subscription, batched as the actor would; one entry for all of them."""
+    told: Result = {"action": one.subscription.action} | ({"preset": one.preset} if one.preset else {}) | {"trigger": one.subscription.trigger}
+    if compiled.definition.open_sink is not None:
+        return told | {"outcome": "sent", "requests": [], **_written(units, compiled, now_s)}
     first = len(script.asked)
     results: dict[int, Result] = {}
     for group in _groups(units):
@@ -160,12 +164,18 @@ async def _deliver(one: _Wanted, units: Sequence[Unit], compiled: CompiledDestin
         is_whole = len(sane) > 1 and all(answer is answers[0] for answer in answers)
         for unit, answer in zip(sane, answers, strict=True):
             results[unit.seq] = _told(answer, is_batch=is_whole, is_sent=len(script.asked) > before)
-    told: Result = {"action": one.subscription.action} | ({"preset": one.preset} if one.preset else {})
-    told |= {"trigger": one.subscription.trigger, "outcome": "sent" if len(script.asked) > first else "rejected"}
+    told |= {"outcome": "sent" if len(script.asked) > first else "rejected"}
     items = [results[unit.seq] for unit in units]
     if told["outcome"] == "rejected":
         told["error"] = {"status": items[0].get("status") or 400, "code": items[0]["code"], "message": items[0].get("message", "")}
     return told | {"requests": [_shown(request) for request in script.asked[first:]], "results": items}
+
+
+def _written(units: Sequence[Unit], compiled: CompiledDestination, now_s: float) -> Result:
+    """What a sink is handed: the rows of a warehouse, else the events."""
+    if not compiled.definition.has_tables:
+        return {"events": [unit.event.payload for unit in units]}
+    return {"rows": [{"table": row.table, "values": dict(row.values)} for unit in units for row in rows_of(unit.event, now_s)]}
 
 
 def _groups(units: Sequence[Unit]) -> list[list[Unit]]:

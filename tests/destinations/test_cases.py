@@ -42,6 +42,13 @@ async def test_a_case_of_its_own(case: dict[str, Any]) -> None:
     assert differences(case, await run_case(case, CATALOG)) == []
 
 
+async def test_of_a_stream_the_events_are_shown_that_it_is_handed() -> None:
+    event = {"type": "track", "event": "Bought", "userId": "u1", "messageId": "m1"}
+    result = await run_case({"destination": "kafka", "settings": {"brokers": ["127.0.0.1:9"], "topic": "t"}, "event": event}, CATALOG)
+    (delivery,) = result["deliveries"]
+    assert (delivery["outcome"], delivery["requests"], delivery["events"]) == ("sent", [], [event])
+
+
 TAKEN_APART = {"out-d20": ["delivered", "dead", "delivered"]}
 """Batches of which the answer names the events that failed: the reference fails all of them, relay those."""
 OUTCOMES = json.loads((ROOT / "tests/data/outcomes.json").read_text())
