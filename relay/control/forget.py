@@ -157,7 +157,7 @@ class Forget:
                 await self._end(job, FAILED)
 
     async def _work(self, job: Job) -> None:
-        users = Subjects(job.spec.get("ids", ()))
+        users = await asyncio.to_thread(Subjects, job.spec.get("ids", ()))  # thousands of ids are searched for by one automaton
         await self._residue.begin()
         try:
             if job.state != SEALED:
@@ -182,7 +182,7 @@ class Forget:
             if kept is not None:
                 await self._visit(job, kept, users)
             elif destination.definition.on_delete is not None:
-                await self._ask(job, self._entry(job, slug, kind), self._shops.receiver(destination))
+                await self._ask(job, self._entry(job, slug, kind), self._shops.receiver(destination), users)
             else:
                 self._entry(job, slug, kind).update(status=NOT_SUPPORTED, error=NO_RECALL if kind == "stream" else NO_CALL)
         for name in await self._residue.copies(users):
@@ -213,12 +213,12 @@ class Forget:
                 entry.update(status=FAILED, error=_safe(error.message, users))
         await self._save(job)
 
-    async def _ask(self, job: Job, entry: Entry, receiver: Receiver) -> None:
+    async def _ask(self, job: Job, entry: Entry, receiver: Receiver, users: Subjects) -> None:
         if entry["status"] in (FINISHED, FAILED):
             return
         entry.update(found=len(job.spec["ids"]), status=RUNNING)
         await self._guarded(entry, lambda: receiver.delete(job.spec["ids"], entry, lambda: self._save(job)))
-        entry["error"] = _safe(entry["error"], Subjects(job.spec["ids"]))
+        entry["error"] = _safe(entry["error"], users)
         if entry["error"]:
             entry["status"] = FAILED
         await self._save(job)

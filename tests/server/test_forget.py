@@ -290,6 +290,33 @@ async def test_a_request_that_is_killed_again_and_again_has_the_same_receipt(tmp
             assert without(archived(relay.data))[OTHERS[0]] == without(archived(relay.data))[OTHERS[2]] + 1, "but for an identify all have the same"
 
 
+@pytest.mark.parametrize("codec", ["gzip", "none"])
+async def test_requests_under_load_cost_nobody_else_an_event(tmp_path: Path, codec: str) -> None:
+    cold = table("destination", {"slug": "cold", "type": "archive", "settings": {"roll_bytes": 20_000, "compression": codec}})
+    async with Receiver() as receiver, running(source() + cold + webhook("hook", receiver), tmp_path) as relay:
+        sent: Counter[str] = Counter()
+        over = False
+
+        async def traffic() -> None:
+            while not over:
+                events = [relay.event(user) for user in (USER, *OTHERS)]
+                assert await relay.send(events) == 200
+                sent.update(OTHERS)
+
+        flow = asyncio.create_task(traffic())
+        await eventually(lambda: sent[OTHERS[0]] > 20)
+        for kind in ("DELETE_ONLY", "SUPPRESS_WITH_DELETE"):
+            assert (await ended(relay, USER, kind=kind))["status"] == "FINISHED"
+        over = True
+        await flow
+        await relay.settled("cold", "hook")
+        await ended(relay, USER, kind="DELETE_ONLY")
+        assert traces(tmp_path, USER) == []
+        assert archived(tmp_path / "data") == sent
+        got = {body["messageId"]: body["userId"] for body in receiver.bodies}
+        assert without(Counter(got.values())) == sent
+
+
 async def test_a_copy_of_the_database_from_before_an_upgrade_is_told(tmp_path: Path) -> None:
     async with running(source(), tmp_path) as relay:
         await relay.track(USER)
