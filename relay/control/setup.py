@@ -13,7 +13,7 @@ from relay.workspace.model import Destination
 
 
 def setup_of(current: Current, slug: str, mask_names: tuple[str, ...]) -> dict[str, Any]:
-    """`{mappings, settings, delivery, origin}` and its rules. Raises RequestError 404 when no destination has the slug."""
+    """`{mappings, settings, delivery, origin, keeps_all}` (`keeps_all`: no filters) and its rules. Raises RequestError 404 when no destination has the slug."""
     model = find_destination(current, slug)
     definition, place = current.compiled.destinations[model.destination_id].definition, model.place
     return destination_rules(model) | {
@@ -38,6 +38,7 @@ def setup_of(current: Current, slug: str, mask_names: tuple[str, ...]) -> dict[s
             "retry": asdict(model.retry) | {"schedule_s": list(model.retry.schedule_s), "all": model.retry_all},
         },
         "origin": place_row(place),
+        "keeps_all": definition.keeps_all,
     }
 
 

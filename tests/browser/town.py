@@ -27,6 +27,38 @@ from tests.support.receiver import Receiver, answer
 TRACK = {"name": "Tracks", "action": "send", "trigger": 'type = "track"'}
 ORDERS = {"name": "Orders", "action": "send", "trigger": 'type = "track" and event = "Order Completed"'}
 PEOPLE = {"name": "People", "action": "send", "trigger": 'type = "identify" or type = "group"'}
+RULES = {
+    "filter": [
+        {"title": "No coupons", "if": "event = 'Coupon Applied'", "actions": [{"type": "DROP"}]},
+        {
+            "title": "Half of the product views, without addresses",
+            "if": "event = 'Product Viewed'",
+            "actions": [{"type": "SAMPLE", "percent": 0.5, "path": "userId"}, {"type": "DROP_PROPERTIES", "fields": {"context": ["ip"]}}],
+        },
+    ],
+    "transformation": [
+        {
+            "name": "Names of the old app",
+            "if": "event = 'Signed Up'",
+            "newEventName": "Account Created",
+            "propertyRenames": [{"oldName": "properties.revenue", "newName": "properties.value"}],
+            "hashPropertiesConfiguration": {"algorithm": "SHA256", "paths": ["properties.referral"], "key": "never shown"},
+        },
+        {"name": "Test shop", "if": "properties.shop = 'test'", "drop": True, "enabled": False},
+    ],
+    "privacy": {"mask": ["context.ip"]},
+}
+SHOP: dict[str, Any] = {
+    "transformation": [
+        {
+            "name": "Which shop",
+            "if": "type = 'track'",
+            "propertyValueTransformations": [{"propertyPaths": ["properties.shop"], "propertyValue": "web"}],
+        }
+    ],
+    "privacy": {"hash": ["traits.phone"]},
+}
+CUSTOMER = {"name": "customer number", "color": "yellow", "synonyms": ["customer_no"], "match": "similar"}
 EVENTS = ("Product Viewed", "Product Added", "Cart Viewed", "Checkout Started", "Order Completed", "Coupon Applied", "Signed Up")
 PAGES = ("Home", "Pricing", "Docs", "Checkout", "Blog")
 LIBRARIES = {"web": ("analytics.js", "2.1.0"), "ios": ("analytics-swift", "1.7.3"), "server": ("analytics-python", "2.4.0")}
@@ -59,11 +91,13 @@ class Town:
         draw = self._random
         self.sent += 1
         name, version = LIBRARIES[source]
-        context = {
+        context: dict[str, Any] = {
             "library": {"name": name, "version": version},
             "ip": f"203.0.113.{draw.randrange(1, 255)}",
             "locale": draw.choice(("en-GB", "de-DE")),
         }
+        if source == "web":
+            context["consent"] = {"categoryPreferences": {"advertising": draw.random() < 0.8}}
         user = f"user-{draw.randrange(1, 400)}"
         made: dict[str, Any] = {"messageId": f"shop-{self.sent}-{draw.randrange(10**9)}", "userId": user, "context": context}
         kind = draw.choices(("track", "page", "identify", "group"), (70, 20, 8, 2))[0]
@@ -74,6 +108,7 @@ class Town:
             made |= {"name": draw.choice(PAGES), "properties": {"path": "/" + draw.choice(PAGES).lower(), "referrer": "https://example.com/"}}
         elif kind == "identify":
             made |= {"traits": {"plan": draw.choice(("free", "pro")), "password": "never shown"}}
+            made["traits"] |= {"email": f"{user}@example.com", "phone": f"+49 30 {draw.randrange(10**6)}", "customer_no": draw.randrange(10**6)}
         else:
             made |= {"groupId": f"team-{draw.randrange(1, 20)}"}
         return {"type": kind} | made | more
@@ -104,15 +139,16 @@ def configuration(receiver: Receiver) -> str:
     every = ["web", "ios", "server"]
     return "".join(
         (
-            source("web", name="Web shop", schema={"events": {"Debugged": {"enabled": False}}}),
+            source("web", name="Web shop", **SHOP, schema={"events": {"Debugged": {"enabled": False}}}),
             source("ios", name="iOS app"),
             source("server", name="Order server"),
             webhook("orders", receiver, ORDERS, sources=every, name="Order service", settings={"shared_secret": "hush-hush"}),
-            webhook("analytics", receiver, TRACK, sources=every, name="Product analytics"),
+            webhook("analytics", receiver, TRACK, sources=every, name="Product analytics", **RULES),
             webhook("crm", receiver, PEOPLE, sources=every, name="CRM"),
-            webhook("ads", receiver, TRACK, sources=["web"], name="Ad platform"),
+            webhook("ads", receiver, TRACK, sources=["web"], name="Ad platform", consent_categories=["advertising"]),
             webhook("push", receiver, {"action": "send", "trigger": 'type = "screen"'}, sources=["ios"], name="Push messages"),
             webhook("legacy", receiver, sources=["server"], name="Old warehouse", enabled=False),
+            table("matcher", CUSTOMER),
             table("destination", {"slug": "archive", "type": "archive", "sources": every, "name": "Archive"}),
         )
     )

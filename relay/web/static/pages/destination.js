@@ -12,6 +12,7 @@ import { Dead } from "./dead.js";
 import { Delivery } from "./destination_delivery.js";
 import { History, Mappings, Setup } from "./destination_setup.js";
 import { ReplayDialog, Replays } from "./replay.js";
+import { DestinationRules, ruleCount } from "./rules.js";
 
 /** @typedef {{code: string, count: number, meaning: string}} Coded */
 /** @typedef {{code: string, status: number | null, count: number, first_s: number, last_s: number, state: string, meaning: string, advice: string, samples: number}} Trouble */
@@ -23,7 +24,8 @@ import { ReplayDialog, Replays } from "./replay.js";
  *   settings: {name: string, label: string, value: unknown, secret: boolean}[],
  *   delivery: {order: string, concurrency: number, rate_per_s: number, timeout_s: number, max_waiting?: number, retry: Record<string, any>},
  *   origin: {file: string, line: number} | null, audit: {id: number, at_s: number, operator: string, action: string, detail: string}[],
- *   definition: {slug: string, name: string}}} Detail
+ *   definition: {slug: string, name: string}, filters: import("./rules.js").Told[], transformations: import("./rules.js").Told[],
+ *   privacy: import("./rules.js").Protects[], consent_categories: string[], sync_exclude: string[], keeps_all: boolean}} Detail
  */
 
 /** @param {Record<string, string>} params */
@@ -48,10 +50,11 @@ function Body({ to, period, query, onChange }) {
     { id: "delivery", label: "Delivery" },
     { id: "dead", label: "Dead letters", count: to.dead ? compact(to.dead) : null },
     { id: "mappings", label: "Mappings", count: to.mappings.length || null },
+    { id: "filters", label: "Filters", count: ruleCount(to) || null },
     { id: "settings", label: "Settings" },
     ...(may("operator") ? [{ id: "history", label: "History" }] : []),
   ];
-  const choose = (/** @type {string} */ id) => setQuery({ tab: id === "delivery" ? null : id, code: null, stage: null, dcode: null, since: null, mid: null });
+  const choose = (/** @type {string} */ id) => setQuery({ tab: id === "delivery" ? null : id, code: null, stage: null, dcode: null, since: null, mid: null, rule: null });
   return html`<${Head} to=${to} period=${period} onChange=${onChange} />
     <${Held} to=${to} onChange=${onChange} />
     <${Figures} to=${to} />
@@ -61,11 +64,13 @@ function Body({ to, period, query, onChange }) {
         ? html`<${Dead} to=${to} query=${query} onChange=${onChange} />`
         : tab === "mappings"
           ? html`<${Mappings} to=${to} />`
-          : tab === "settings"
-            ? html`<${Setup} to=${to} />`
-            : tab === "history" && may("operator")
-              ? html`<${History} to=${to} />`
-              : html`<${Delivery} to=${to} query=${query} />`}
+          : tab === "filters"
+            ? html`<${DestinationRules} to=${to} query=${query} />`
+            : tab === "settings"
+              ? html`<${Setup} to=${to} />`
+              : tab === "history" && may("operator")
+                ? html`<${History} to=${to} />`
+                : html`<${Delivery} to=${to} query=${query} />`}
     </${Tabs}>`;
 }
 

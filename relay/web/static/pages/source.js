@@ -10,12 +10,13 @@ import { hrefs, setQuery } from "../lib/router.js";
 import { may } from "../lib/session.js";
 import { Stats } from "../lib/figures.js";
 import { html, Icon, useMemo, useRef } from "../lib/ui.js";
+import { ruleCount, SourceRules } from "./rules.js";
 import { flowOf } from "./sources.js";
 
 /**
  * @typedef {import("./sources.js").Source & {period: string, destinations: string[], series: number[][], codes: {code: string, count: number, meaning: string}[],
  *   events: {type: string, name: string, count: number, first_s: number, last_s: number}[],
- *   libraries: {name: string, version: string, count: number, last_s: number}[], tracking_url: string, settings_url: string}} Detail
+ *   libraries: {name: string, version: string, count: number, last_s: number}[], tracking_url: string, settings_url: string} & import("./rules.js").Rules} Detail
  */
 
 /** @param {Record<string, string>} params */
@@ -43,6 +44,7 @@ function Body({ source, period, query }) {
     { id: "events", label: "Events", count: source.events.length || null },
     { id: "codes", label: "Rejected and blocked", count: source.codes.length || null },
     { id: "sdks", label: "SDKs seen", count: source.libraries.length || null },
+    { id: "rules", label: "Transformations", count: ruleCount(source) || null },
     { id: "setup", label: "Set-up" },
   ];
   const came = source.accepted + source.rejected + source.blocked;
@@ -60,8 +62,8 @@ function Body({ source, period, query }) {
       { label: "Last event", value: source.last_event_s === null ? "never" : ago(source.last_event_s), title: fullTime(source.last_event_s), isQuiet: source.last_event_s === null, sub: source.destinations.length ? `to ${plural(source.destinations.length, "destination")}` : html`<span class="tone-warn">to no destination</span>` },
     ]} />
     ${source.last_event_s !== null && html`<${Volume} source=${source} />`}
-    <${Tabs} label="Parts of this source" tabs=${tabs} value=${tab} onChange=${(/** @type {string} */ id) => setQuery({ tab: id })}>
-      ${tab === "codes" ? html`<${Codes} source=${source} />` : tab === "sdks" ? html`<${Libraries} source=${source} />` : tab === "setup" ? html`<${Setup} source=${source} sdk=${query.sdk} />` : html`<${Events} source=${source} />`}
+    <${Tabs} label="Parts of this source" tabs=${tabs} value=${tab} onChange=${(/** @type {string} */ id) => setQuery({ tab: id, rule: null })}>
+      ${tab === "rules" ? html`<${SourceRules} source=${source} query=${query} />` : tab === "codes" ? html`<${Codes} source=${source} />` : tab === "sdks" ? html`<${Libraries} source=${source} />` : tab === "setup" ? html`<${Setup} source=${source} sdk=${query.sdk} />` : html`<${Events} source=${source} />`}
     </${Tabs}>`;
 }
 
