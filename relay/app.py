@@ -270,7 +270,14 @@ class App:
         self.router.on_routed.append(self.violations.record)
         self.measure = Measure(self.outbox, self.outbox.totals, self.current, seams.clock, self.observer)
         self.traffic = TrafficReader(self.outbox, self.current, seams.clock)
-        self.drift = DriftWatch(self.traffic, DriftStore(self.database), self.current, seams.clock)
+        self.drift = DriftWatch(
+            self.traffic,
+            DriftStore(self.database),
+            outbox=self.outbox,
+            current=self.current,
+            clock=seams.clock,
+            link=lambda slug: f"{self.ui_url}/ui/plans/{slug}?tab=drift",
+        )
 
     async def _open_fieldbook(self) -> None:
         """What the sources have sent so far; it must hear the router from its first event on."""

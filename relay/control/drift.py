@@ -12,8 +12,9 @@ from relay.base import jsonio
 from relay.base.clock import Clock
 from relay.control.infer import TrafficReader
 from relay.errors import StoreError
+from relay.outbox.interface import Outbox
 from relay.pipeline.compiled import Current
-from relay.pipeline.derived import VIEWED
+from relay.pipeline.derived import DRIFTED, VIEWED, alert_event
 from relay.pipeline.inference import CALLS
 from relay.pipeline.shapes import EventShape, Shape, Traffic
 from relay.workspace.model import Workspace
@@ -34,6 +35,16 @@ SHOWN: Final = 200
 """Entries of each kind."""
 UNUSED_MIN: Final = 50
 """Of an event that came so often and never with a property, the property counts as unused."""
+
+TOLD: Final = 20
+"""Entries of each kind that the event of a report holds."""
+NAMED: Final = 3
+"""Of them in its sentence."""
+_URGENT: Final[Mapping[str, tuple[str, str]]] = {
+    "new_events": ("event without a rule", "events without a rule"),
+    "new_properties": ("property that is not planned", "properties that are not planned"),
+    "type_changes": ("property of another type", "properties of another type"),
+}
 
 _GET = "SELECT at_s, report FROM plan_drift WHERE plan = ?"
 _PUT = "REPLACE INTO plan_drift (plan, at_s, report) VALUES (?, ?, ?)"
@@ -71,13 +82,17 @@ class DriftStore:
 
 
 class DriftWatch:
-    """Runs until cancelled."""
+    """Runs until cancelled. What is new in a day's report goes out as an event of the source `relay`; `link`: the page of a plan, by its slug."""
 
-    def __init__(self, reader: TrafficReader, store: DriftStore, current: Current, clock: Clock) -> None:
+    def __init__(
+        self, reader: TrafficReader, store: DriftStore, *, outbox: Outbox, current: Current, clock: Clock, link: Callable[[str], str]
+    ) -> None:
         self._reader = reader
         self._store = store
+        self._outbox = outbox
         self._current = current
         self._clock = clock
+        self._link = link
         self._lock = asyncio.Lock()
 
     async def run(self) -> None:
@@ -93,9 +108,28 @@ class DriftWatch:
             attached = [plan for plan in workspace.plans if sources_of(workspace, plan.slug)]
             waiting = [plan for plan in attached if not 0 <= now_s - times.get(plan.slug, -EVERY_S) < EVERY_S]
             if waiting:
-                await self.report(min(waiting, key=lambda plan: times.get(plan.slug, 0.0)), rest_share=REST_SHARE)
+                plan = min(waiting, key=lambda plan: times.get(plan.slug, 0.0))
+                before = await self._store.get(plan.slug) or {}
+                await self._tell(plan, before, await self.report(plan, rest_share=REST_SHARE))
         except StoreError as error:
             log.warning("drift.waiting", error=error.message)
+
+    async def _tell(self, plan: Plan, before: Told, report: Told) -> None:
+        """Once for what somebody should look at; a plan that drifts on in the same way is not told again."""
+        found = _findings(report)
+        if not found or found <= _findings(before):
+            return
+        properties = {
+            "rule": "plan drift",
+            "subject": {"kind": "plan", "slug": plan.slug},
+            "text": _sentence(report),
+            "cure": f"Add what is wanted to the plan, or correct the code that sends it; `relay plan drift {plan.slug}` lists everything.",
+            "url": self._link(plan.slug),
+            "report": {name: report[name][:TOLD] for name in (*_URGENT, "missing_events", "unused_properties")},
+        }
+        at_ms = int(report["at_s"] * 1000)
+        event = alert_event(DRIFTED, properties, message_id=f"drift-{plan.slug}-{at_ms}", at_ms=at_ms)
+        await self._outbox.append([event], internal=True)
 
     async def last(self, plan: Plan) -> Told:
         """The last report; made now when there is none yet, or the plan has changed since."""
@@ -112,6 +146,23 @@ class DriftWatch:
         report |= {"events_read": reading.traffic.read, "sampled": reading.sampled}
         await self._store.put(plan.slug, now_s, report | {"mark": _mark(plan)})
         return {"at_s": now_s, **report}
+
+
+def _findings(report: Told) -> frozenset[tuple[str, ...]]:
+    """What of a report somebody should look at: what is not planned. That something planned did not come in a day says little."""
+    return frozenset((name, one["type"], one["event"], one.get("property", "")) for name in _URGENT for one in report.get(name, ()))
+
+
+def _sentence(report: Told) -> str:
+    """`2 events without a rule (Sold, Moved), 1 property that is not planned (Bought: properties.coupon)`."""
+    parts = []
+    for name, (one, many) in _URGENT.items():
+        entries = report[name]
+        if entries:
+            named = [": ".join(filter(None, (entry["event"] or entry["type"], entry.get("property")))) for entry in entries[:NAMED]]
+            more = f" and {len(entries) - NAMED} more" if len(entries) > NAMED else ""
+            parts.append(f"{len(entries)} {one if len(entries) == 1 else many} ({', '.join(named)}{more})")
+    return ", ".join(parts)
 
 
 def sources_of(workspace: Workspace, slug: str) -> frozenset[str]:

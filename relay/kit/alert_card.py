@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-NAMES: Final[Mapping[str, str]] = {"Alert Fired": "firing", "Alert Reminded": "still firing", "Alert Resolved": "resolved"}
+NAMES: Final[Mapping[str, str]] = {
+    "Alert Fired": "firing",
+    "Alert Reminded": "still firing",
+    "Alert Resolved": "resolved",
+    "Plan Drift Reported": "report",
+}
 TRIGGER: Final = 'type = "track" and (' + " or ".join(f'event = "{name}"' for name in NAMES) + ")"
-"""Matches relay's alerts, for presets."""
+"""Matches relay's alerts and reports, for presets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +19,7 @@ class Card:
     """What a person should see. Every text is plain: the layout escapes it."""
 
     state: str
-    """`firing`, `still firing` or `resolved`."""
+    """`firing`, `still firing`, `resolved` or `report`."""
     title: str
     text: str
     facts: tuple[tuple[str, str], ...]

@@ -17,6 +17,7 @@ from relay.workspace.rules import Plan
 FIRED: Final = "Alert Fired"
 REMINDED: Final = "Alert Reminded"
 RESOLVED: Final = "Alert Resolved"
+DRIFTED: Final = "Plan Drift Reported"
 USER: Final = "relay"
 """All alerts are of one user, so that a destination gets them in their order."""
 

@@ -15,7 +15,8 @@ import pytest
 from relay.app import Seams
 from relay.control.drift import DriftStore
 from relay.workspace.plan_files import DRAFT
-from tests.support.app import FastClock, Running, running, source, table
+from tests.support.app import FastClock, Running, running, source, table, webhook
+from tests.support.receiver import Receiver
 from tests.support.waiting import eventually
 
 
@@ -295,7 +296,7 @@ async def test_each_day_every_plan_with_a_source_gets_a_new_report(tmp_path: Pat
         (tmp_path / f"{name}.json").write_text(json.dumps(PLAN))
     config = source("web", plan="shop") + "".join(table("plan", {"slug": name, "file": f"{name}.json"}) for name in ("shop", "free"))
     clock = FastClock()
-    async with running(config, tmp_path, seams=Seams(clock=clock)) as relay:
+    async with Receiver() as receiver, running(config + webhook("ops", receiver, sources=["relay"]), tmp_path, seams=Seams(clock=clock)) as relay:
         store = DriftStore(relay.app.database)
         await relay.track("u1", "Unheard")
         for day in range(2):
@@ -306,7 +307,10 @@ async def test_each_day_every_plan_with_a_source_gets_a_new_report(tmp_path: Pat
             assert report["at_s"] == pytest.approx(clock.now(), abs=60)
             clock.advance(86_401)
         assert await store.get("free") is None
-        await relay.settled("archive")
+        await relay.settled("ops")
+        (told,) = receiver.bodies
+        assert (told["event"], told["properties"]["text"]) == ("Plan Drift Reported", "1 event without a rule (Unheard)"), "told once"
+        assert told["properties"]["url"].endswith("/ui/plans/shop?tab=drift")
 
 
 async def test_a_viewer_reads_an_operator_decides_and_an_admin_rewrites(site: Site) -> None:
