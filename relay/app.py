@@ -547,6 +547,7 @@ class App:
                 Books(outbox=self.outbox, alerts=self.alert_store, watch=self.watch, tokens=tokens, flush=self.measure.flush),
                 self.violations,
                 self.fieldbook,
+                self.dry_runs,
                 self._ring,
             ),
             kept=self._kept,

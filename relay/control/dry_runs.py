@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 
+from relay.base import jsonio
 from relay.base.clock import Clock
 from relay.base.codes import meaning_of
 from relay.base.tasks import spawn
@@ -18,6 +19,7 @@ from relay.control.operate import find_destination
 from relay.control.traffic import Traffic
 from relay.errors import RelayError, RequestError
 from relay.kit.sink import Archive, Span
+from relay.kit.subjects import Subjects
 from relay.outbox.interface import Outbox
 from relay.pipeline.compiled import Compiled, Current
 
@@ -75,6 +77,8 @@ class Job:
 class DryRuns:
     """Starts, tells and cancels. The newest one is kept until the next."""
 
+    kinds: Final[Mapping[str, str]] = {"dry_run": "memory"}
+
     def __init__(
         self, *, outbox: Outbox, current: Current, clock: Clock, archives: Archives, candidate: Candidate, mask_names: tuple[str, ...] = ()
     ) -> None:
@@ -118,6 +122,16 @@ class DryRuns:
         job = self._find(job_id)
         await self._stop(job)
         return job.told()
+
+    async def find(self, users: Subjects) -> dict[str, int]:
+        """For deletion requests: whether the newest one shows something of these users."""
+        return {"dry_run": int(self._job is not None and users.mentions(jsonio.dumps(self._job.told())))}
+
+    async def erase(self, users: Subjects) -> None:
+        """Forget the newest one if it does."""
+        if self._job is not None and (await self.find(users))["dry_run"]:
+            await self._stop(self._job)
+            self._job = None
 
     async def close(self) -> None:
         """Stop what runs."""

@@ -195,7 +195,7 @@ def expected(before: dict[str, Counter[str]]) -> dict[str, tuple[str, int, int]]
     waiting = before["row"][USER] - 2
     return {
         "suppression_list": (done, 1, 0), "log": (done, OWN, OWN), "waiting": (done, waiting + 1, waiting + 1), "dead_letters": (done, 2, 2),
-        "refused": (done, 3, 3), "alerts": (done, 0, 0), "audit": (done, 0, 0), "violations": (done, 0, 0), "debugger": (done, 0, 0), "cold": (done, OWN, OWN),
+        "refused": (done, 3, 3), "alerts": (done, 0, 0), "audit": (done, 0, 0), "violations": (done, 0, 0), "dry_run": (done, 0, 0), "debugger": (done, 0, 0), "cold": (done, OWN, OWN),
         "hook": ("NOT_SUPPORTED", 0, 0), "brz": (done, 1, 1), "relay.db": (done, 0, 0),
     }  # fmt: skip
 
@@ -443,6 +443,19 @@ async def test_the_live_rows_of_a_user_go_and_the_tail_hands_out_nothing_of_befo
         await relay.settled("hook")
         assert Counter(body["userId"] for body in receiver.bodies) == {OTHERS[0]: 5}
         live.leave()
+
+
+async def test_a_dry_run_that_shows_the_user_is_forgotten(tmp_path: Path) -> None:
+    async with Receiver() as receiver, running(source() + webhook("hook", receiver), tmp_path) as relay:
+        await relay.track(USER)
+        mapping = {"name": "All events", "action": "send", "trigger": 'type = "track"', "fields": {"data": {"about": {"@path": "$.userId"}}}}
+        for changes, count in (({}, 0), ({"destinations": {"hook": {"mapping": [mapping]}}}, 1)):
+            job = await relay.app.dry_runs.start(changes, 0)
+            await eventually(lambda job=job: relay.app.dry_runs.tell(job["id"])["status"] == "finished")
+            assert receipt(await ended(relay, USER, kind="DELETE_ONLY"))["dry_run"] == ("FINISHED", count, count)
+            await relay.track(USER)
+        with pytest.raises(RequestError, match="no longer kept"):
+            relay.app.dry_runs.tell(job["id"])
 
 
 async def test_warehouses_lose_the_rows_of_the_user_and_no_others(tmp_path: Path) -> None:
