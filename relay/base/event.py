@@ -9,6 +9,9 @@ from relay.base import jsonio
 TYPES = ("identify", "track", "page", "screen", "group", "alias")
 """Segment's six calls."""
 
+FORWARDED_FROM = "forwardedFromProject"
+"""Key of the source that a derived event comes from, as Segment names it; only relay writes it."""
+
 DELETED = "deleted"
 """The type of a tombstone: the event was erased by a deletion request; its payload is empty."""
 

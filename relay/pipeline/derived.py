@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from relay import __version__
 from relay.base import jsonio
-from relay.base.event import Event, event_of
+from relay.base.event import FORWARDED_FROM, Event, event_of
 from relay.kit.violations import Violation
 from relay.pipeline.stages.normalize import time_text
 from relay.pipeline.stages.redact import Redact
@@ -25,8 +25,6 @@ VIOLATED: Final = "Violation Generated"
 VIOLATIONS_USER: Final = "schema-violations"
 FORWARDED_MAX: Final = 20
 """Violations of one event that are forwarded: an event that is wrong all over must not make a hundred others."""
-FORWARDED_FROM: Final = "forwardedFromProject"
-"""Names the source that a derived event comes from: Segment's key."""
 VIEWED: Final[Mapping[str, str]] = {"page": "Page Viewed", "screen": "Screen Viewed"}
 """How Segment names these calls where it shows them as events; a TRACK rule of such a name holds for them as well."""
 

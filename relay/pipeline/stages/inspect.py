@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from relay.base.codes import Door
-from relay.base.event import Event, changed
+from relay.base.event import FORWARDED_FROM, Event, changed
 from relay.kit.json_schema import Keys
 from relay.kit.violations import Violation, path_text
 from relay.pipeline.decision import Drop
-from relay.pipeline.derived import FORWARDED_FROM, Forwarding
+from relay.pipeline.derived import Forwarding
 from relay.pipeline.rulebook import NOTHING, Rule, RuleBook
 from relay.workspace.model import Source
 from relay.workspace.rules import TypeSettings

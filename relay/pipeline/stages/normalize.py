@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from relay.base.event import FORWARDED_FROM
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 _FRACTION_TEXTS = [f".{fraction_ms:03d}Z" for fraction_ms in range(1000)]
@@ -61,6 +63,7 @@ def normalize(message: dict[str, Any], arrival: Arrival) -> None:
     if "messageId" not in message:
         message["messageId"] = arrival.new_id()
     message.pop("writeKey", None)
+    message.pop(FORWARDED_FROM, None)  # whoever could write it would be judged by no plan
     if arrival.integrations is not None:
         own = get("integrations")
         message["integrations"] = {**arrival.integrations, **own} if own else arrival.integrations
