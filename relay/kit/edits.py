@@ -1,7 +1,7 @@
 """Edits of a message by path, copy on write: what is given is never changed, and is handed back itself when there is nothing to do.
 
-A path is a row of keys (`split_path`). Where it meets a list it goes on in each object of that list; where it meets any other value
-that is no object, there is nothing to edit.
+A path is a row of keys (`split_path`). Where it meets a list it goes on in each object of that list, also of lists in it; where it meets any
+other value that is no object, there is nothing to edit.
 """
 
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def with_objects(payload: Any, keys: tuple[str, ...], change: Edit) -> Any:
 
 def _edited(value: Any, keys: tuple[str, ...], change: Edit, *, makes: bool) -> Any:
     if value.__class__ is list:
-        return _each(value, lambda item: _edited(item, keys, change, makes=makes) if item.__class__ is dict else item)
+        return _each(value, lambda item: _edited(item, keys, change, makes=makes))
     if value.__class__ is not dict:
         return value
     key, rest = keys[0], keys[1:]

@@ -104,7 +104,8 @@ def number_of(text: str) -> int | float | None:
     if not text:
         return 0
     if _PREFIXED.fullmatch(text):
-        return int(text, 0)
+        whole = int(text, 0)
+        return whole if whole <= SAFE_INTEGER else float(whole) if whole.bit_length() < 1024 else None
     if not _DECIMAL.fullmatch(text):
         return None
     number = float(text)

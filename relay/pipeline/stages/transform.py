@@ -111,13 +111,7 @@ def _applied(one: _Transformation, event: Event) -> Event:
     before = event.payload
     work = one.work[home_of(event.type)]
     kept: Any = before if work.allowed is None else _allowed(before, work.allowed)
-    after = kept
-    for old, _ in work.renames:
-        after = without(after, old)
-    for old, new in work.renames:
-        value = read(kept, old)
-        if value is not ABSENT:
-            after = with_value(after, new, value)
+    after = _renamed(kept, work.renames) if work.renames else kept
     for keys, value in work.values:
         after = with_value(after, keys, value)
     for keys, formula in work.formulas:
@@ -130,6 +124,18 @@ def _applied(one: _Transformation, event: Event) -> Event:
     if one.new_event_name and event.type == "track" and event.name != one.new_event_name:
         after = {**after, "event": one.new_event_name}
     return event if after is before else changed(event, after)
+
+
+def _renamed(payload: Mapping[str, Any], renames: Sequence[tuple[Keys, Keys]]) -> Mapping[str, Any]:
+    """Each value under its new name; what has no place there, for a text or a list is in the way, stays where it is."""
+    moved = [(old, new, value) for old, new in renames if (value := read(payload, old)) is not ABSENT]
+    after = payload
+    for old, _, _ in moved:
+        after = without(after, old)
+    for old, new, value in moved:
+        placed = with_value(after, new, value)
+        after = placed if read(placed, new) is not ABSENT else with_value(after, old, value)
+    return after
 
 
 # --- allowed paths -----------------------------------------------------------------------------------------------------------
