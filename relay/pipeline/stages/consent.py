@@ -16,7 +16,7 @@ def check_consent(event: Event, destination: CompiledDestination) -> Drop | None
         return None
     context = event.payload.get("context")
     consent = context.get("consent") if isinstance(context, Mapping) else None
-    if consent is None or (not consent and not event.payload.get("integrations")):
+    if consent is None or (consent == {} and not event.payload.get("integrations")):
         return None
     preferences = consent.get("categoryPreferences") if isinstance(consent, Mapping) else None
     if isinstance(preferences, Mapping) and all(preferences.get(category) is True for category in categories):
