@@ -225,7 +225,9 @@ class _Builder:
         if isinstance(value, date | datetime | time):  # JSON has no dates, so nothing in relay takes one
             return value.isoformat()
         if _fits_no_json(value):
-            self.problems.append(Problem(f"{label(self.data, path)}: {value} is no number that JSON can hold", self._near(path)))
+            self.problems.append(
+                Problem(f"{label(self.data, path)}: {value} is no number that JSON can hold", self._near(path), "write digits, at most 19 of them")
+            )
             self.unresolved.add(path)
             return 0
         return value

@@ -26,6 +26,7 @@ _LISTED: Final = ("allOf", "anyOf", "oneOf", "items")
 _ASIDE: Final = ("allOf", "anyOf", "oneOf")
 _TYPES: Final = "array, boolean, integer, null, number, object, string"
 _LOOKAROUND = re.compile(r"\(\?<?[=!]")
+_LATER_DRAFT = re.compile(r"https?://json-schema\.org/draft/")
 _LOCAL_POINTER = re.compile(r"#(?:/.*)?")
 
 
@@ -53,7 +54,7 @@ def mistakes_of(schema: Schema) -> list[SchemaMistake]:
         return [SchemaMistake(deep, f"the schema is nested deeper than {DEPTH_MAX} levels", "flatten it, or move parts into definitions")]
     found = {mistake.keys: mistake for mistake in map(_told, _META.iter_errors(schema))}
     for keys, part in subschemas(schema):
-        for mistake in (*_wrong_patterns(keys, part), *_wrong_reference(schema, keys, part)):
+        for mistake in (*_wrong_draft(keys, part), *_wrong_patterns(keys, part), *_wrong_reference(schema, keys, part)):
             found.setdefault(mistake.keys, mistake)
     if not found:
         try:
@@ -127,8 +128,18 @@ def _told(error: ValidationError) -> SchemaMistake:
     if keys and keys[-1] == "type":
         return SchemaMistake(keys, f"unknown type {_short(error.instance)}", f"one of {_TYPES}, or a list of them")
     if keys and keys[-1] == "pattern" and isinstance(error.instance, str):
-        return SchemaMistake(keys, f"the pattern {_short(error.instance)} is no regular expression")
-    return SchemaMistake(keys, f"the schema is not valid draft 7: {_short(error.message)}")
+        return SchemaMistake(
+            keys, f"the pattern {_short(error.instance)} is no regular expression", "close every bracket; a backslash is written twice in JSON"
+        )
+    word = f"'{keys[-1]}' " if keys else ""
+    return SchemaMistake(keys, f"{word}is not valid draft 7: {_short(error.message)}", "JSON Schema's page of the keyword says what it takes")
+
+
+def _wrong_draft(keys: Keys, part: Schema) -> Iterator[SchemaMistake]:
+    draft = part.get("$schema")
+    if isinstance(draft, str) and _LATER_DRAFT.match(draft):
+        remedy = 'write it in draft 7: "$schema": "http://json-schema.org/draft-07/schema#"'
+        yield SchemaMistake((*keys, "$schema"), f"{_short(draft)} is a later draft, whose new words would mean nothing", remedy)
 
 
 def _wrong_patterns(keys: Keys, part: Schema) -> Iterator[SchemaMistake]:
@@ -154,7 +165,23 @@ def _wrong_reference(root: Schema, keys: Keys, part: Schema) -> Iterator[SchemaM
     if not reference.startswith("#"):
         yield SchemaMistake((*keys, "$ref"), f"refers to {_short(reference)}, which is outside of this schema", "copy what is meant into definitions")
     elif _LOCAL_POINTER.fullmatch(reference) and "$id" not in root and _resolve(root, reference) is None:
-        yield SchemaMistake((*keys, "$ref"), f"refers to {_short(reference)}, which is not there")
+        yield SchemaMistake(
+            (*keys, "$ref"), f"refers to {_short(reference)}, which is not there", "add it, or mend the path: it starts at this schema"
+        )
+    elif _is_circle(root, reference):
+        yield SchemaMistake((*keys, "$ref"), f"refers to {_short(reference)}, which leads back to itself and says nothing", "say what is meant there")
+
+
+def _is_circle(root: Schema, reference: Any) -> bool:
+    """Whether references lead from one to the next for ever."""
+    known = set[str]()
+    while isinstance(reference, str) and _LOCAL_POINTER.fullmatch(reference):
+        if reference in known:
+            return True
+        known.add(reference)
+        target = _resolve(root, reference)
+        reference = target.get("$ref") if isinstance(target, Mapping) else None
+    return False
 
 
 def _resolve(root: Schema, reference: str) -> Any:

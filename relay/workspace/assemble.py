@@ -145,6 +145,9 @@ def _read_source(
         privacy=read_privacy(reader, matchers),
         place=tree.places.get(reader.path),
     )
+    if "filter" in reader.table:
+        reader.known.add("filter")
+        reader.complain("filters belong to destinations", "filter", "write [[destination.filter]], or change events with [[source.transformation]]")
     reader.finish(_LATER)
     return source
 

@@ -66,7 +66,7 @@ def read_destination(around: Surroundings, path: str, label: str, table: Mapping
         enabled=reader.take("enabled", "boolean", True),
         settings=settings,
         subscriptions=subscriptions,
-        consent_categories=reader.take("consent_categories", "list", ()),
+        consent_categories=_consent_categories(reader),
         filters=read_filters(reader, definition),
         transformations=read_transformations(reader, "destination"),
         privacy=read_privacy(reader, around.matchers),
@@ -116,6 +116,13 @@ def _options(reader: TableReader, definition: Definition | None, around: Surroun
         return {}
     inner = TableReader(around.tree, reader.at("settings"), reader.label, around.problems, table)
     return read_options(inner, definition, around.warnings)
+
+
+def _consent_categories(reader: TableReader) -> tuple[str, ...]:
+    categories: tuple[str, ...] = reader.take("consent_categories", "list", ())
+    if "" in categories:
+        reader.complain("'consent_categories' holds an empty id, which nobody can consent to", "consent_categories", "write the category's id")
+    return categories
 
 
 def _source_ids(reader: TableReader, around: Surroundings) -> tuple[str, ...]:

@@ -135,7 +135,8 @@ def _meant(entry: str, known: Sequence[Matcher]) -> tuple[str, str, list[Matcher
     if "." in entry:
         keys = split_path(entry)
         if len(keys) < 2 or keys[0] not in SECTIONS or not all(keys):
-            remedy = nearest(keys[0], SECTIONS) or "write context.NAME, traits.NAME or properties.NAME"
+            joined = r"join names with single dots; \. is a dot within a name"
+            remedy = joined if keys[0] in SECTIONS else nearest(keys[0], SECTIONS) or "write context.NAME, traits.NAME or properties.NAME"
             return "is no path into context, traits or properties", remedy, []
         return "", "", [Matcher(entry, path=entry)]
     if entry.lower() in COLORS:

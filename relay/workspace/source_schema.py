@@ -121,7 +121,7 @@ def _events(reader: TableReader, destinations: Sequence[str]) -> dict[str, Event
         for slug in integrations:
             if slug not in destinations:
                 there = TableReader(inner.tree, inner.at("integrations"), inner.label, inner.problems, integrations)
-                there.complain(f"unknown destination '{slug}'", slug, nearest(slug, destinations))
+                there.complain(f"unknown destination '{slug}'", slug, nearest(slug, destinations) or "write the slug of a destination")
         found[name] = EventSetting(enabled, integrations)
     return found
 

@@ -123,7 +123,7 @@ def _rename(reader: TableReader, paths: "_Paths") -> tuple[str, str]:
         path = _path(reader, key, HOMES)
         if len(keys_at(path, HOMES[0])) > RENAME_LEVELS + 1:
             reader.complain(f"'{path}' is too deep", key, f"rename at most {RENAME_LEVELS} levels below properties or traits")
-        if path:
+        if path and _check_no_id(reader, key, path):
             paths.add(reader, key, path, role)
         names.append(path)
     if names[0] and names[0] == names[1]:
@@ -200,9 +200,7 @@ def _hashing(reader: TableReader, paths: "_Paths") -> Hashing | None:
     if "key" in table and not found.key and not inner.is_open(inner.at("key")):
         inner.complain("'key' is empty", "key", "leave it out for a plain hash")
     for path in found.paths:
-        if path in IDS:
-            inner.complain(f"'{path}' is an id of the message, which stays", "paths", f"properties.{path} or traits.{path} names the property")
-        elif _check_path(inner, "paths", path, ROOTS):
+        if _check_no_id(inner, "paths", path) and _check_path(inner, "paths", path, ROOTS):
             paths.add(inner, "paths", path, "set")
     inner.finish(noun="key")
     return found
@@ -219,6 +217,12 @@ def _path(reader: TableReader, key: str, roots: tuple[str, ...]) -> str:
     return path if path and _check_path(reader, key, path, roots) else ""
 
 
+def _check_no_id(reader: TableReader, key: str, path: str) -> bool:
+    if path in IDS:
+        reader.complain(f"'{path}' is an id of the message, which stays", key, f"properties.{path} or traits.{path} names the property")
+    return path not in IDS
+
+
 def _check_path(reader: TableReader, key: str, path: str, roots: tuple[str, ...]) -> bool:
     keys = split_path(path)
     if not all(keys):
@@ -228,7 +232,8 @@ def _check_path(reader: TableReader, key: str, path: str, roots: tuple[str, ...]
     elif len(keys) == 1 and keys[0] in (*ROOTS, "integrations"):
         reader.complain(f"'{path}' names nothing within {path}", key, f'write the field too, as in "{path}.plan"')
     elif len(keys) > 1 and keys[0] not in roots:
-        reader.complain(f"'{path}' must begin with {', '.join(roots[:-1])} or {roots[-1]}", key, f"did you mean 'properties.{path}'?")
+        inside = "this works inside properties and traits only" if keys[0] in (*ROOTS, "integrations") else f"did you mean 'properties.{path}'?"
+        reader.complain(f"'{path}' must begin with {', '.join(roots[:-1])} or {roots[-1]}", key, inside)
     else:
         return True
     return False
