@@ -1,4 +1,4 @@
-"""Runs cases of `tests/data/governance/cases.json` through a real workspace: configuration, intake, source side, destination side, requests.
+"""Runs cases of `tests/data/governance/` through a real workspace: configuration, intake, source side, destination side, requests.
 
 deliveries = run(case, folder)      # in this process, no sockets
 check(case, deliveries)             # every expectation, and nothing else has arrived
@@ -26,6 +26,8 @@ from tests.support.captured import ask
 
 DATA = Path(__file__).parents[1] / "data" / "governance"
 CASES: list[dict[str, Any]] = json.loads((DATA / "cases.json").read_text())
+MORE: dict[str, Any] = json.loads((DATA / "more.json").read_text())
+"""`cases` in the same form (`matcher`: the workspace's own; `note`: what was chosen where the texts are silent), and `fql`."""
 RECEIVED_MS = 1_790_000_000_000
 DESTINATION_KEYS = ("filter", "transformation", "consent_categories", "privacy")
 
@@ -61,6 +63,7 @@ def config_of(case: Mapping[str, Any], folder: Path, url: str, allow: list[str],
     if "plan" in case:
         (folder / f"{prefix}plan.json").write_text(json.dumps(case["plan"]))
         text += table("plan", {"slug": f"{prefix}plan", "file": f"{prefix}plan.json"})
+    text += "".join(table("matcher", given) for given in case.get("matcher", ()))
     for name, given in {"main": case.get("source", {}), **case.get("sources", {})}.items():
         has_plan = "plan" in case and (name == "main" or given.get("plan"))
         options = {key: value for key, value in given.items() if key != "plan"} | ({"plan": f"{prefix}plan"} if has_plan else {})
