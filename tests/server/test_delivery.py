@@ -147,7 +147,7 @@ async def test_a_rate_limit_is_kept(tmp_path: Path) -> None:
         await relay.track_many(31)
         await relay.settled("hook")
         took_s = receiver.requests[-1].at - receiver.requests[0].at
-        assert 1.3 <= took_s <= 3.0, took_s
+        assert 1.3 <= took_s <= 6.0, took_s
 
 
 async def test_batching_sends_arrays_and_settles_each_event(tmp_path: Path) -> None:

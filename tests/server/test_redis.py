@@ -123,11 +123,18 @@ async def test_a_busy_server_gets_it_later(tmp_path: Path) -> None:
     async with RedisServer(tmp_path / "redis", "--busy-reply-threshold", "50") as server:
         async with running(source() + to(server), tmp_path) as relay:
             script = asyncio.ensure_future(server.client.eval("while true do end", 0))
-            await asyncio.sleep(0.2)
-            await relay.track("u1")
-            await asyncio.sleep(0.5)
-            assert (await relay.balance("stream")).pending == 1
             async with Redis(host="127.0.0.1", port=server.port) as other:
+
+                async def is_busy() -> bool:
+                    with contextlib.suppress(redis.exceptions.ResponseError):
+                        await other.ping()
+                        return False
+                    return True
+
+                await eventually(is_busy)
+                await relay.track("u1")
+                await asyncio.sleep(0.5)
+                assert (await relay.balance("stream")).pending == 1
                 await other.script_kill()
             with contextlib.suppress(redis.exceptions.ResponseError):
                 await script

@@ -88,14 +88,14 @@ async def test_the_pace_of_a_replay_is_kept_and_live_events_do_not_wait_for_it(t
         await relay.track_many(30)
         await relay.settled("hook")
         start = receiver.count
-        name = await relay.app.replays.start(ReplaySpec("hook", 0, rate=20), SIGNAL)
+        name = await relay.app.replays.start(ReplaySpec("hook", 0, rate=10), SIGNAL)
         await eventually(lambda: receiver.count > start + 2)
         live = await relay.track("live")
-        await eventually(lambda: any(body["messageId"] == live for body in receiver.bodies), 0.8)
         await _finished(relay, name)
+        assert live in {body["messageId"] for body in receiver.bodies[start:-5]}, "long before the end of the replay"
         replayed = [request for request in receiver.requests[start:] if request.json["messageId"] != live]
         assert len(replayed) == 30
-        assert 1.2 <= replayed[-1].at - replayed[0].at <= 4
+        assert 2.4 <= replayed[-1].at - replayed[0].at <= 8
 
 
 async def test_a_replay_takes_half_the_concurrency_at_most(tmp_path: Path) -> None:
@@ -113,8 +113,8 @@ async def test_a_replay_goes_on_after_a_restart_and_sends_nothing_twice(tmp_path
         async with running(config, tmp_path) as relay:
             sent = await relay.track_many(40)
             await relay.settled("hook")
-            name = await relay.app.replays.start(ReplaySpec("hook", 0, rate=40), SIGNAL)
-            await eventually(lambda: receiver.count >= 50)
+            name = await relay.app.replays.start(ReplaySpec("hook", 0, rate=15), SIGNAL)
+            await eventually(lambda: receiver.count >= 45)
         assert receiver.count < 80
         async with running(config, tmp_path) as relay:
             job = await _finished(relay, name)

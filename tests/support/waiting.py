@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 
-async def eventually(check: Callable[[], Any | Awaitable[Any]], timeout_s: float = 5.0, *, every_s: float = 0.01) -> Any:
+async def eventually(check: Callable[[], Any | Awaitable[Any]], timeout_s: float = 15.0, *, every_s: float = 0.01) -> Any:
     """Ask `check` (plain or async) until its answer is true, and return it; fails with the last answer when that takes too long.
 
     An AssertionError in `check` counts as not yet.
