@@ -8,6 +8,7 @@ async with town(tmp_path) as shop:
 
 import asyncio
 import base64
+import json
 import random
 import sys
 import tempfile
@@ -62,6 +63,40 @@ CUSTOMER = {"name": "customer number", "color": "yellow", "synonyms": ["customer
 EVENTS = ("Product Viewed", "Product Added", "Cart Viewed", "Checkout Started", "Order Completed", "Coupon Applied", "Signed Up")
 PAGES = ("Home", "Pricing", "Docs", "Checkout", "Blog")
 LIBRARIES = {"web": ("analytics.js", "2.1.0"), "ios": ("analytics-swift", "1.7.3"), "server": ("analytics-python", "2.4.0")}
+CART = {"type": "object", "required": ["items"], "properties": {"items": {"type": "integer", "minimum": 1}}}
+
+
+def _rule(key: str, properties: dict[str, Any], *, required: list[str] | None = None, **more: Any) -> dict[str, Any]:
+    part = {"type": "object", "properties": properties} | ({"required": required} if required else {})
+    return {"type": "TRACK", "key": key, "version": 1, "jsonSchema": {**more, "type": "object", "properties": {"properties": part}}}
+
+
+PLAN: dict[str, Any] = {
+    "rules": [
+        _rule("Product Viewed", {"revenue": {"type": "number"}, "currency": {"enum": ["EUR", "USD"]}}),
+        _rule("Product Added", {"revenue": {"type": "number", "minimum": 0}, "currency": {"type": "string", "pattern": "^[A-Z]{3}$"}, "cart": CART}),
+        _rule("Checkout Started", {"revenue": {"type": "number"}, "coupon": {"type": "string"}}),
+        _rule(
+            "Order Completed",
+            {
+                "order_id": {"type": "string", "description": "The number that the customer sees"},
+                "revenue": {"type": "number", "minimum": 0, "description": "What was paid, without shipping and tax"},
+                "currency": {"enum": ["EUR", "USD"]},
+                "cart": CART,
+            },
+            required=["order_id", "revenue", "currency"],
+            **{"x-why": "What do people buy, and how much?", "x-owner": "checkout team", "x-destinations": ["orders", "analytics"]},
+        ),
+        _rule("Refund Requested", {"order_id": {"type": "string"}}, required=["order_id"]),
+        {"type": "IDENTIFY", "jsonSchema": {"properties": {"traits": {"type": "object", "properties": {"plan": {"enum": ["free", "pro"]}}}}}},
+        {"type": "COMMON", "jsonSchema": {"properties": {"context": {"type": "object", "required": ["locale"]}}}},
+    ]
+}
+"""Of the web shop and the app. Cart Viewed, Coupon Applied and Signed Up are not planned; nobody asks for refunds."""
+SCHEMA = {"events": {"Debugged": {"enabled": False}}, "traits": {"internal_note": False}}
+PLAN_FILE = "shop-plan.json"
+FAULT_SHARE = 0.08
+"""Of the track calls: those that break the plan."""
 HOSTILE = '<img src=x onerror="document.title=1"> \u202eevil\u202c \x07'
 """What an attacker would like the pages to run, and what steers a terminal or turns the text around."""
 
@@ -104,6 +139,10 @@ class Town:
         if kind == "track":
             price = round(draw.uniform(5, 250), 2)
             made |= {"event": draw.choice(EVENTS), "properties": {"revenue": price, "currency": "EUR", "cart": {"items": draw.randrange(1, 6)}}}
+            if made["event"] == "Order Completed":
+                made["properties"]["order_id"] = f"A-{draw.randrange(10**6)}"
+            if draw.random() < FAULT_SHARE:
+                self._break(made)
         elif kind == "page":
             made |= {"name": draw.choice(PAGES), "properties": {"path": "/" + draw.choice(PAGES).lower(), "referrer": "https://example.com/"}}
         elif kind == "identify":
@@ -112,6 +151,18 @@ class Town:
         else:
             made |= {"groupId": f"team-{draw.randrange(1, 20)}"}
         return {"type": kind} | made | more
+
+    def _break(self, made: dict[str, Any]) -> None:
+        """As apps do when nobody looks."""
+        faults = (
+            {"currency": "euro"},
+            {"revenue": str(made["properties"]["revenue"])},
+            {"cart": {"items": 0}},
+            {"order_id": 4711, "email": "kim@example.com"},
+        )
+        made["properties"] |= self._random.choices(faults, (4, 3, 2, 1))[0]
+        if self._random.random() < 0.1:
+            made["event"] = "Debugged"
 
     async def trade(self) -> None:
         """Traffic until cancelled: batches ten times a second, now and then a message that is refused or comes twice."""
@@ -139,8 +190,9 @@ def configuration(receiver: Receiver) -> str:
     every = ["web", "ios", "server"]
     return "".join(
         (
-            source("web", name="Web shop", **SHOP, schema={"events": {"Debugged": {"enabled": False}}}),
-            source("ios", name="iOS app"),
+            table("plan", {"slug": "shop", "name": "Shop", "file": PLAN_FILE}),
+            source("web", name="Web shop", plan="shop", **SHOP, schema=SCHEMA),
+            source("ios", name="iOS app", plan="shop"),
             source("server", name="Order server"),
             webhook("orders", receiver, ORDERS, sources=every, name="Order service", settings={"shared_secret": "hush-hush"}),
             webhook("analytics", receiver, TRACK, sources=every, name="Product analytics", **RULES),
@@ -183,6 +235,7 @@ async def town(folder: Path, *, rate: float = 40, settings: tuple[str, ...] = ()
     arguments = [part for setting in settings for part in ("--set", setting)]
     async with Receiver() as receiver, aiohttp.ClientSession() as session:
         moods(receiver)
+        (folder / PLAN_FILE).write_text(json.dumps(PLAN, indent=2))
         async with RelayProcess(folder, configuration(receiver), arguments=arguments) as relay:
             shop = Town(relay, receiver, session, rate)
             async with asyncio.TaskGroup() as group:

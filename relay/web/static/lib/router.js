@@ -30,11 +30,12 @@ export function setQuery(changes, how = { replace: true }) {
   navigate(location.pathname + (query.size ? `?${query}` : ""), how);
 }
 
-/** The page of a thing. @type {{event: (id: string) => string, source: (slug: string) => string, destination: (slug: string) => string, live: (q: string) => string}} */
+/** The page of a thing. @type {{event: (id: string) => string, source: (slug: string) => string, destination: (slug: string) => string, plan: (slug: string, query?: Record<string, string>) => string, live: (q: string) => string}} */
 export const hrefs = {
   event: (id) => `/ui/events/${encodeURIComponent(id)}`,
   source: (slug) => `/ui/sources/${encodeURIComponent(slug)}`,
   destination: (slug) => `/ui/destinations/${encodeURIComponent(slug)}`,
+  plan: (slug, query = {}) => `/ui/plans/${encodeURIComponent(slug)}${Object.keys(query).length ? `?${new URLSearchParams(query)}` : ""}`,
   live: (q) => `/ui/live${q ? `?q=${encodeURIComponent(q)}` : ""}`,
 };
 

@@ -18,7 +18,8 @@ import { useEffect, useState } from "./ui.js";
  * @typedef {{event_id: string, message_id: string, seq: number | null, source: {slug: string, name: string}, type: string, name: string | null,
  *   user_id: string | null, anonymous_id: string | null, received_ms: number, sent_from: {ip: string | null, library: string | null, user_agent: string | null} | null,
  *   bytes: number, verdict: string, code: string | null, meaning: string | null, payload?: Record<string, any> | null, stages: Stage[],
- *   destinations: Delivery[], original_event_id: string | null, advice?: string | null}} Story
+ *   destinations: Delivery[], original_event_id: string | null, advice?: string | null, plan?: string, is_unplanned?: boolean,
+ *   violations?: {type: string, field: string, description: string}[], hints?: {code: string, text: string, path: string}[]}} Story
  */
 
 const MOVING = ["pending", "sending", "retry", "parked", "held"];

@@ -21,6 +21,8 @@ const OUTCOMES = {
   dropped: { tone: "warn", icon: "close" },
   refused: { tone: "bad", icon: "close" },
 };
+/** Where relay notes how an event breaks its plan: the text of the stage says it already. */
+const NOTES = "context.protocols";
 const CAN_RETRY = ["dead", "retry"];
 
 /** @param {{story: Story, onChange?: () => void}} props `onChange`: after an order of a person */
@@ -57,6 +59,7 @@ function from(story) {
 /** @param {{story: Story, stage: Stage}} props */
 function Step({ story, stage }) {
   const look = OUTCOMES[stage.outcome] ?? OUTCOMES.passed;
+  const changes = (stage.changes ?? []).filter((each) => !each.path.startsWith(NOTES));
   return html`<li class="way-stage">
     <span class="way-at num" title=${atTime(stage.at_ms)}>${since(story, stage.at_ms)}</span>
     <span class="way-dot tone-${look.tone}"><${Icon} name=${look.icon} size=${12} /></span>
@@ -64,7 +67,7 @@ function Step({ story, stage }) {
       <strong>${stage.stage.replaceAll("_", " ")}</strong> <span class=${stage.outcome === "passed" ? "muted" : `tone-${look.tone}`}>${stage.outcome}</span>
       ${stage.code && html` <code title=${stage.meaning ?? ""}>${stage.code}</code>`}
       ${(stage.text || (stage.code && stage.meaning)) && html`<p class="muted wrap">${visible(stage.text ?? stage.meaning ?? "")}</p>`}
-      ${stage.changes && stage.changes.length > 0 && html`<${Changes} changes=${stage.changes} />`}
+      ${changes.length > 0 && html`<${Changes} changes=${changes} />`}
     </div>
   </li>`;
 }

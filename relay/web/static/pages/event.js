@@ -3,6 +3,7 @@ import { bytes, fullTime, iso, visible } from "../lib/format.js";
 import { JsonTree, pretty } from "../lib/json.js";
 import { useKeys } from "../lib/keys.js";
 import { copy, CopyButton, Kv, Menu, Pill, Time, View } from "../lib/kit.js";
+import { Blocked, remarkCount, Remarks } from "../lib/remarks.js";
 import { hrefs } from "../lib/router.js";
 import { SendDialog } from "../lib/senddialog.js";
 import { may } from "../lib/session.js";
@@ -40,9 +41,11 @@ export default function Page({ params }) {
         ${told.destinations.length > 0 && may("operator") && html`<${Menu} class="btn" label=${html`<${Icon} name="send" size=${14} />Send to… <${Icon} name="down" size=${12} />`}
           items=${told.destinations.map((to) => ({ label: to.name, icon: "send", act: () => setSendTo(to.slug) }))} />`}
       </div>
+      <${Blocked} story=${told} />
       <div class="event-cols">
         <section class="card"><div class="card-head"><h2>Timeline</h2><${Summary} story=${told} /></div><div class="card-body"><${Timeline} story=${told} onChange=${poll.reload} /></div></section>
         <div class="stack">
+          ${remarkCount(told) > 0 && html`<section class="card"><div class="card-head"><h2>Remarks</h2><span class="count">${remarkCount(told)}</span></div><${Remarks} story=${told} /></section>`}
           <section class="card"><div class="card-head"><h2>Event</h2></div><div class="card-body"><${Facts} story=${told} /></div></section>
           <section class="card"><div class="card-head"><h2>Content</h2>${told.payload && html`<${CopyButton} text=${JSON.stringify(told.payload, null, 2)} label="Copy the JSON" what="JSON copied" />`}</div>
             <div class="card-body">${told.payload ? html`<${JsonTree} value=${told.payload} openDepth=${2} />` : html`<p class="muted">${told.verdict === "suppressed" ? "Events of suppressed users are not kept." : "Your role shows the way of an event, not its content."}</p>`}</div></section>

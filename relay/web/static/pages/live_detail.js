@@ -5,6 +5,7 @@ import { JsonTree, pretty } from "../lib/json.js";
 import { useKeys } from "../lib/keys.js";
 import { copy, CopyButton, Empty, ErrorBox, Menu, Segmented, Skeleton, Tabs } from "../lib/kit.js";
 import { usePoll } from "../lib/poll.js";
+import { Blocked, remarkCount, Remarks } from "../lib/remarks.js";
 import { hrefs, place, setQuery } from "../lib/router.js";
 import { SendDialog } from "../lib/senddialog.js";
 import { may } from "../lib/session.js";
@@ -42,6 +43,7 @@ export function Detail({ eventId, onClose, onPin }) {
     { id: "code", label: "Code" },
     { id: "timeline", label: "Timeline" },
     { id: "diff", label: "Diff", count: changed || undefined },
+    ...(remarkCount(story) ? [{ id: "remarks", label: "Remarks", count: remarkCount(story) }] : []),
   ];
   return html`<aside class="detail" aria-label="Event">
     <div class="detail-head">
@@ -52,8 +54,9 @@ export function Detail({ eventId, onClose, onPin }) {
       <a class="btn ghost icon small" href=${hrefs.event(story.event_id)} title="Open as a page" aria-label="Open as a page"><${Icon} name="external" size=${14} /></a>
       <${Close} onClose=${onClose} />
     </div>
+    ${story.verdict === "blocked" && html`<div class="detail-note"><${Blocked} story=${story} /></div>`}
     <${Tabs} class="detail-tabs" label="Views of the event" tabs=${tabs} value=${tab} onChange=${setTab}>
-      ${tab === "timeline" ? html`<${Timeline} story=${story} onChange=${poll.reload} />` : tab === "diff" ? html`<${Diff} story=${story} />` : payload ? html`<${Content} tab=${tab} story=${story} payload=${payload} url=${url} onPin=${onPin} />` : html`<${NoPayload} story=${story} />`}
+      ${tab === "timeline" ? html`<${Timeline} story=${story} onChange=${poll.reload} />` : tab === "diff" ? html`<${Diff} story=${story} />` : tab === "remarks" ? html`<${Remarks} story=${story} />` : payload ? html`<${Content} tab=${tab} story=${story} payload=${payload} url=${url} onPin=${onPin} />` : html`<${NoPayload} story=${story} />`}
     </${Tabs}>
     ${sendTo && html`<${SendDialog} story=${story} destination=${sendTo} onClose=${() => setSendTo("")} />`}
   </aside>`;

@@ -11,6 +11,7 @@ import { may } from "../lib/session.js";
 import { Stats } from "../lib/figures.js";
 import { html, Icon, useMemo, useRef } from "../lib/ui.js";
 import { ruleCount, SourceRules } from "./rules.js";
+import { SchemaTab } from "./source_schema.js";
 import { flowOf } from "./sources.js";
 
 /**
@@ -42,6 +43,7 @@ function Body({ source, period, query }) {
   const tab = query.tab ?? (source.last_event_s === null ? "setup" : "events");
   const tabs = [
     { id: "events", label: "Events", count: source.events.length || null },
+    { id: "schema", label: "Schema" },
     { id: "codes", label: "Rejected and blocked", count: source.codes.length || null },
     { id: "sdks", label: "SDKs seen", count: source.libraries.length || null },
     { id: "rules", label: "Transformations", count: ruleCount(source) || null },
@@ -62,8 +64,8 @@ function Body({ source, period, query }) {
       { label: "Last event", value: source.last_event_s === null ? "never" : ago(source.last_event_s), title: fullTime(source.last_event_s), isQuiet: source.last_event_s === null, sub: source.destinations.length ? `to ${plural(source.destinations.length, "destination")}` : html`<span class="tone-warn">to no destination</span>` },
     ]} />
     ${source.last_event_s !== null && html`<${Volume} source=${source} />`}
-    <${Tabs} label="Parts of this source" tabs=${tabs} value=${tab} onChange=${(/** @type {string} */ id) => setQuery({ tab: id, rule: null })}>
-      ${tab === "rules" ? html`<${SourceRules} source=${source} query=${query} />` : tab === "codes" ? html`<${Codes} source=${source} />` : tab === "sdks" ? html`<${Libraries} source=${source} />` : tab === "setup" ? html`<${Setup} source=${source} sdk=${query.sdk} />` : html`<${Events} source=${source} />`}
+    <${Tabs} label="Parts of this source" tabs=${tabs} value=${tab} onChange=${(/** @type {string} */ id) => setQuery({ tab: id, rule: null, q: null, sort: null, open: null })}>
+      ${tab === "schema" ? html`<${SchemaTab} slug=${source.slug} query=${query} />` : tab === "rules" ? html`<${SourceRules} source=${source} query=${query} />` : tab === "codes" ? html`<${Codes} source=${source} />` : tab === "sdks" ? html`<${Libraries} source=${source} />` : tab === "setup" ? html`<${Setup} source=${source} sdk=${query.sdk} />` : html`<${Events} source=${source} />`}
     </${Tabs}>`;
 }
 
