@@ -97,6 +97,39 @@ def shown(token: Token) -> str:
     return token.text if token.kind in ("end", "string") else f'"{token.text}"'
 
 
+MIXED_SHOWN_CHARS: Final = 300
+
+
+def refuse_mixed(node: Level, inner: Level) -> NoReturn:
+    """Refuse an `or` with `and` in it on one level (`inner` is the first), and show both ways to bracket it."""
+    filtered = " or ".join(f"({written(part)})" if isinstance(part, Level) else written(part) for part in node.parts)
+    alternatives: list[list[str]] = [[]]
+    for part in node.parts:
+        first, *rest = map(written, part.parts) if isinstance(part, Level) else [written(part)]
+        alternatives[-1].append(first)
+        alternatives += [[text] for text in rest]
+    other = " and ".join(f"({' or '.join(texts)})" if len(texts) > 1 else texts[0] for texts in alternatives)
+    both = f"write one of these, with parentheses: {filtered}; {other}"
+    remedy = both if len(both) <= MIXED_SHOWN_CHARS else "put parentheses around the conditions that belong together"
+    fail(max(node.keyword_at, inner.keyword_at), 'the trigger mixes "and" and "or" on one level', remedy)
+
+
+def written(node: Node) -> str:
+    """A node as text."""
+    if isinstance(node, Literal | Path):
+        return node.text
+    if isinstance(node, Group):
+        return f"({written(node.inner)})"
+    if isinstance(node, Not):
+        return f"!{written(node.inner)}"
+    if isinstance(node, Compare):
+        return f"{written(node.left)} {node.op} {written(node.right)}"
+    if isinstance(node, Level):
+        return f" {node.keyword} ".join(map(written, node.parts))
+    items = ", ".join(map(written, node.arguments if isinstance(node, Call) else node.items if isinstance(node, Items) else ()))
+    return f"{node.name}({items})" if isinstance(node, Call) else f"[{items}]"
+
+
 # --- tokens ------------------------------------------------------------------------------------------------------------------
 
 _TOKEN = re.compile(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from relay.base.event import Event
-from relay.kit.fql_parser import NO_LISTS, Call, Compare, Form, Group, Level, Literal, Node, Not, Path, fail, parse
+from relay.kit.fql_parser import NO_LISTS, Call, Compare, Form, Group, Level, Literal, Node, Not, Path, fail, parse, refuse_mixed
 from relay.kit.js import ABSENT, is_number, number_of, print_number
 from relay.kit.paths import walk
 
@@ -68,8 +68,7 @@ def _condition(node: Node, *, grouped: bool) -> Test:
     if isinstance(node, Level):
         inner = next((part for part in node.parts if isinstance(part, Level)), None)
         if inner:
-            at = max(node.keyword_at, inner.keyword_at)
-            fail(at, 'the trigger mixes "and" and "or" on one level', "put parentheses around the conditions that belong together")
+            refuse_mixed(node, inner)
         tests = [_condition(part, grouped=grouped) for part in node.parts]
         return all_of(tests) if node.keyword == "and" else any_of(tests)
     if isinstance(node, Group):
@@ -77,6 +76,8 @@ def _condition(node: Node, *, grouped: bool) -> Test:
             fail(node.at, "parentheses inside parentheses are not read", "use one level of parentheses")
         return _condition(node.inner, grouped=True)
     if isinstance(node, Not):
+        if isinstance(node.inner, Group):
+            _condition(node.inner, grouped=grouped)  # what is wrong within comes first
         if not isinstance(node.inner, Call):
             fail(node.inner.at, '"!" stands before a function in a trigger, and before nothing else', 'compare with "!=" instead')
         return _function(node.inner, negated=True)

@@ -6,7 +6,7 @@ What stays refused is what a person may mean otherwise than it would be read: `a
 from collections.abc import Collection
 
 from relay.kit.fql_filter import condition_of, parts_of, types_in
-from relay.kit.fql_parser import Call, Compare, Group, Level, Literal, Node, Not, Path, fail, parse
+from relay.kit.fql_parser import Call, Compare, Group, Level, Literal, Node, Not, Path, fail, parse, refuse_mixed
 from relay.kit.fql_trigger import FIELDS, FORM, FUNCTIONS, ORDERS, Test
 from relay.kit.js import is_number
 
@@ -32,11 +32,7 @@ def _check_condition(node: Node) -> None:
     if isinstance(node, Level):
         inner = next((part for part in node.parts if isinstance(part, Level)), None)
         if inner:
-            fail(
-                max(node.keyword_at, inner.keyword_at),
-                'the trigger mixes "and" and "or" on one level',
-                "put parentheses around what belongs together",
-            )
+            refuse_mixed(node, inner)
         for part in node.parts:
             _check_condition(part)
     elif isinstance(node, Group):

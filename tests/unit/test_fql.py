@@ -142,6 +142,39 @@ def test_a_wide_trigger_is_refused_where_it_may_mean_something_else(text: str, c
 
 
 @pytest.mark.parametrize(
+    ("trigger", "forms"),
+    [
+        (
+            'type = "page" or type = "track" and event = "x"',
+            'type = "page" or (type = "track" and event = "x"); (type = "page" or type = "track") and event = "x"',
+        ),
+        (
+            'type = "track" and event in ["a", "b"] or !contains(name, "c")',
+            '(type = "track" and event in ["a", "b"]) or !contains(name, "c"); type = "track" and (event in ["a", "b"] or !contains(name, "c"))',
+        ),
+        (
+            'type = "track" and event = "a" or event = "b" and properties.c >= 1',
+            '(type = "track" and event = "a") or (event = "b" and properties.c >= 1); '
+            'type = "track" and (event = "a" or event = "b") and properties.c >= 1',
+        ),
+    ],
+)
+def test_a_trigger_that_mixes_and_with_or_is_refused_with_both_ways_to_bracket_it(trigger: str, forms: str) -> None:
+    for text in (trigger, f"!({trigger})"):
+        with pytest.raises(ConfigError, match='mixes "and" and "or"') as refused:
+            compile_trigger(text)
+        assert refused.value.problems[0].remedy == f"write one of these, with parentheses: {forms}"
+    for form in forms.split("; "):
+        compile_trigger(form)
+
+
+def test_a_long_trigger_that_mixes_them_is_not_written_out() -> None:
+    with pytest.raises(ConfigError, match='mixes "and" and "or"') as refused:
+        compile_trigger('type = "track" or ' + " and ".join(['event = "some event"'] * 20))
+    assert refused.value.problems[0].remedy == "put parentheses around the conditions that belong together"
+
+
+@pytest.mark.parametrize(
     ("trigger", "types"),
     [
         ("all", set(TYPES)), ('type in ["page", "track"]', {"page", "track"}), ('!(type = "page") and properties.a', set(TYPES) - {"page"}),
