@@ -49,6 +49,7 @@ from relay.control.live import Live
 from relay.control.measure import Measure
 from relay.control.operate import Operations
 from relay.control.places import Books, Kept, Receiver, Ring
+from relay.control.plan_trouble import PlanTrouble
 from relay.control.plans import Plans
 from relay.control.preview import Preview
 from relay.control.privacy_view import PrivacyView
@@ -267,6 +268,7 @@ class App:
         self.violations = Violations(
             store=ViolationStore(self.database), outbox=self.outbox, current=self.current, clock=seams.clock, mask_names=tuple(self.settings.ui.mask)
         )
+        self.plan_trouble = PlanTrouble(self.violations, self.current, seams.clock)
         self.router.on_routed.append(self.violations.record)
         self.measure = Measure(self.outbox, self.outbox.totals, self.current, seams.clock, self.observer)
         self.traffic = TrafficReader(self.outbox, self.current, seams.clock)
@@ -478,7 +480,7 @@ class App:
         statistics = Statistics(
             outbox=self.outbox, operations=self.operations, measure=self.measure, current=self.current, clock=clock,
             healthy=lambda: self._ready and not (self.database.failed or self.database.full or self.outbox.reserve),
-            tracking_url=lambda: self.tracking_url,
+            tracking_url=lambda: self.tracking_url, plan_trouble=self.plan_trouble,
         )  # fmt: skip
         inventory = Inventory(
             self.settings, self._loaded.tree, str(self._folder.path), started_s, self.database, self.workspaces, self.current,
@@ -535,6 +537,7 @@ class App:
             reader=self.traffic,
             watch=self.drift,
             violations=self.violations,
+            trouble=self.plan_trouble,
             switches=self.source_schema,
         )
         return PlanRoutes(plans, Infer(self.traffic, self.current, tuple(self.settings.ui.mask)), clock)

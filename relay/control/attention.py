@@ -47,10 +47,13 @@ class Concern:
         return Concern(**{name: row[name] for name in Concern.__slots__})
 
 
-def concerns(now_s: float, destinations: Sequence[Concern], sources: Sequence[Mapping[str, Any]]) -> list[Attention]:
-    """The worst first."""
+def concerns(
+    now_s: float, destinations: Sequence[Concern], sources: Sequence[Mapping[str, Any]], plans: Sequence[tuple[str, str, int]] = ()
+) -> list[Attention]:
+    """The worst first. `plans`: (slug, name, violations of the last day)."""
     found = [one for destination in destinations for one in _destination(now_s, destination)]
     found += [one for source in sources for one in _source(source)]
+    found += [_plan(*plan) for plan in plans]
     return sorted(found, key=lambda one: LEVELS.index(one.level))
 
 
@@ -79,6 +82,11 @@ def _source(one: Mapping[str, Any]) -> list[Attention]:
         return []
     text = f"{one['name']}: {one['rejected'] / came:.0%} of the messages are rejected"
     return [Attention("warn", text, f"/ui/sources/{quote(str(one['slug']), safe='')}")]
+
+
+def _plan(slug: str, name: str, violations: int) -> Attention:
+    text = f"{name}: {violations:,} violation{'' if violations == 1 else 's'} of the plan in 24 h"
+    return Attention("warn", text, f"/ui/plans/{quote(slug, safe='')}")
 
 
 def _waiting(one: Concern) -> str:

@@ -5,7 +5,7 @@ refuses is put back. A large plan takes a second to check and to print, so that 
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -18,11 +18,11 @@ from relay.control.drift import DriftWatch, sources_of
 from relay.control.infer import TrafficReader, plan_named
 from relay.control.operate import Audit
 from relay.control.plan_store import is_writable, write_over
+from relay.control.plan_trouble import DAY_S, PlanTrouble, Totals, rules_for
 from relay.control.publish import Publisher
 from relay.errors import ConfigError, PlanError, RequestError
 from relay.outbox.interface import Outbox, Seen
 from relay.pipeline.compiled import Current
-from relay.pipeline.derived import VIEWED
 from relay.pipeline.inference import CALLS, extended, with_field
 from relay.pipeline.shapes import EventShape
 from relay.workspace.model import Source
@@ -44,7 +44,6 @@ from relay.workspace.plan_files import (
 from relay.workspace.plan_rules import read_rules
 from relay.workspace.rules import Plan, PlanRule, of_any_item
 
-DAY_S: Final = 86_400.0
 SEEN_NEWEST: Final = 20_000
 SEEN_FRESH_S: Final = 30.0
 ADD_SINCE_S: Final = 7 * DAY_S
@@ -55,8 +54,6 @@ ACTIONS: Final = ("add", "ignore", "block")
 IGNORE: Final = "x-ignore"
 """In a rule's schema: fields whose violations are not shown; in the content itself: names of unplanned events that are not shown."""
 Told = dict[str, Any]
-Totals = Mapping[tuple[str, str, str], int]
-"""How many violations, by source id, type of call and name."""
 
 
 class Versions(Protocol):
@@ -73,8 +70,6 @@ class Violations(Protocol):
     async def groups(self, source_ids: Sequence[str], since_s: float) -> list[Told]: ...
 
     async def unplanned(self, source_ids: Sequence[str], since_s: float) -> list[Told]: ...
-
-    async def totals(self, since_s: float) -> Totals: ...
 
 
 class Switches(Protocol):
@@ -100,6 +95,7 @@ class Plans:
         reader: TrafficReader,
         watch: DriftWatch,
         violations: Violations,
+        trouble: PlanTrouble,
         switches: Switches,
     ) -> None:
         self._current = current
@@ -111,19 +107,20 @@ class Plans:
         self._reader = reader
         self._watch = watch
         self._violations = violations
+        self._trouble = trouble
         self._switches = switches
         self._lock = asyncio.Lock()
         self._seen: dict[str, tuple[float, list[Seen]]] = {}
 
     async def ls(self) -> list[Told]:
         """Every plan, in the order of the configuration."""
-        totals = await self._totals()
+        totals = await self._trouble.totals()
         return [await self._head(plan, totals) | {"rules": len(plan.rules)} for plan in self._current.compiled.workspace.plans]
 
     async def detail(self, slug: str) -> Told:
         """One plan with its rules, and how often each was met in the last day."""
-        plan, totals = self._plan(slug), await self._totals()
-        seen, broken = await self._seen_of(plan), self._broken(plan, totals)
+        plan, totals = self._plan(slug), await self._trouble.totals()
+        seen, broken = await self._seen_of(plan), self._trouble.broken(plan, totals)
         return await self._head(plan, totals) | {
             "rules": [_rule(rule, seen, broken) for rule in plan.rules],
             "version": self._current.compiled.version,
@@ -137,7 +134,7 @@ class Plans:
         sources, since_s = sorted(sources_of(self._current.compiled.workspace, slug)), self._clock.now() - hours * 3600
         names = frozenset((await self._content(plan)).get(IGNORE, ()))
         groups, unplanned = await self._violations.groups(sources, since_s), await self._violations.unplanned(sources, since_s)
-        shown = [one for one in groups if not any(rule.ignores(one["field"]) for rule in _rules_for(one, plan))]
+        shown = [one for one in groups if not any(rule.ignores(one["field"]) for rule in rules_for(one, plan.rules))]
         strange = [one for one in unplanned if one["event"] not in names]
         return {"groups": shown, "unplanned": strange, "ignored": len(groups) - len(shown) + len(unplanned) - len(strange)}
 
@@ -267,7 +264,7 @@ class Plans:
             "name": plan.name,
             "file": plan.file,
             "sources": sources,
-            "violations_24h": sum(self._broken(plan, totals).values()),
+            "violations_24h": self._trouble.broken(plan, totals).total(),
             "editable": await asyncio.to_thread(is_writable, Path(plan.file)),
         }
 
@@ -282,18 +279,6 @@ class Plans:
             found += kept[1]
         self._seen = {source_id: kept for source_id, kept in self._seen.items() if now_s - kept[0] < SEEN_FRESH_S}
         return found
-
-    async def _totals(self) -> Totals:
-        return await self._violations.totals(self._clock.now() - DAY_S)
-
-    def _broken(self, plan: Plan, totals: Totals) -> dict[tuple[str, str], int]:
-        """Violations by type of call, and name of a track call."""
-        sources, counts = sources_of(self._current.compiled.workspace, plan.slug), dict[tuple[str, str], int]()
-        for (source_id, call, name), count in totals.items():
-            if source_id in sources:
-                key = (call, name if call == "track" else "")
-                counts[key] = counts.get(key, 0) + count
-        return counts
 
     async def _content(self, plan: Plan) -> Content:
         """What the file holds now, with what rules do not know of; the plan in use when the file is gone or broken."""
@@ -343,14 +328,6 @@ def _ignored(before: Content, order: Mapping[str, str]) -> Content:
 def _with_ignored(rule: Mapping[str, Any], field: str) -> Content:
     schema = rule["jsonSchema"]
     return dict(rule) | {"jsonSchema": dict(schema) | {IGNORE: sorted({*rule.get(IGNORE, ()), *schema.get(IGNORE, ()), field})}}
-
-
-def _rules_for(group: Mapping[str, Any], plan: Plan) -> Iterator[PlanRule]:
-    """The rules that a group of violations may be about: those of its event, and the one for all."""
-    call, name = group["type"], group["event"]
-    for rule in plan.rules:
-        if rule.type == "COMMON" or (CALLS.get(rule.type) == call and rule.key in ("", name)) or (rule.key and rule.key == VIEWED.get(call)):
-            yield rule
 
 
 def _call(order: Mapping[str, str]) -> str:

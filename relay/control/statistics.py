@@ -28,6 +28,7 @@ from relay.control.periods import (
     source_counts,
     success,
 )
+from relay.control.plan_trouble import PlanTrouble
 from relay.control.replay import ReplaySpec
 from relay.control.rules_view import place_row, source_rules
 from relay.control.spans import Spans
@@ -64,6 +65,7 @@ class Statistics:
         clock: Clock,
         healthy: Callable[[], bool],
         tracking_url: Callable[[], str],
+        plan_trouble: PlanTrouble | None = None,
     ) -> None:
         self._outbox = outbox
         self._operations = operations
@@ -72,6 +74,7 @@ class Statistics:
         self._clock = clock
         self._healthy = healthy
         self._tracking_url = tracking_url
+        self._plan_trouble = plan_trouble
         self._kept: dict[str, tuple[float, Figures]] = {}
         self._seen: dict[tuple[str, str], tuple[float, list[Seen]]] = {}
         self._reading = asyncio.Lock()
@@ -100,6 +103,7 @@ class Statistics:
         rates = self._measure.rates.now()
         sources = [await self._source(one, figures, rates) for one in self._workspace_sources()]
         destinations = await self.destinations(period)
+        plans = await self._plan_trouble.worst() if self._plan_trouble else []
         oldest = [one["oldest_s"] for one in destinations if one["oldest_s"]]
         return {
             "healthy": self._healthy(),
@@ -114,7 +118,7 @@ class Statistics:
             "edges": [{"source": slug, "destination": one["slug"]} for one in destinations for slug in one["sources"] if slug != BUILT_IN_SOURCE],
             "attention": [
                 {"level": found.level, "text": found.text, "href": found.href}
-                for found in concerns(self._clock.now(), [Concern.of(one) for one in destinations], sources)
+                for found in concerns(self._clock.now(), [Concern.of(one) for one in destinations], sources, plans)
             ],
         }
 

@@ -34,7 +34,7 @@ _ROWS = (
 )
 _TEXTS = "SELECT hour, source, type, event, kind, field, description FROM violation"
 _DELETE = "DELETE FROM violation WHERE hour = ? AND source = ? AND type = ? AND event = ? AND kind = ? AND field = ?"
-_TOTALS = "SELECT source, type, event, sum(n) FROM violation WHERE hour >= ? AND kind <> '' GROUP BY source, type, event"
+_TOTALS = "SELECT source, type, event, field, sum(n) FROM violation WHERE hour >= ? AND kind <> '' GROUP BY source, type, event, field"
 
 
 class Key(NamedTuple):
@@ -125,7 +125,9 @@ class ViolationStore:
         """Delete these counts."""
         await self._database.write(lambda connection: [connection.execute(_DELETE, key) for key in keys])
 
-    async def totals(self, since_hour: int) -> Iterable[tuple[str, str, str, int]]:
-        """(source id, type, event, violations) since an hour."""
-        found: list[tuple[str, str, str, int]] = await self._database.read(lambda connection: connection.execute(_TOTALS, (since_hour,)).fetchall())
+    async def totals(self, since_hour: int) -> Iterable[tuple[str, str, str, str, int]]:
+        """(source id, type, event, field, violations) since an hour."""
+        found: list[tuple[str, str, str, str, int]] = await self._database.read(
+            lambda connection: connection.execute(_TOTALS, (since_hour,)).fetchall()
+        )
         return found

@@ -121,10 +121,10 @@ class Violations:
                 del group[key]
         return groups
 
-    async def totals(self, since_s: float) -> dict[tuple[str, str, str], int]:
-        """How many violations there were since then, by source id, type and name."""
+    async def totals(self, since_s: float) -> dict[tuple[str, str, str, str], int]:
+        """How many violations there were since then, by source id, type, name and field."""
         await self.flush()
-        return {(source_id, kind, event): n for source_id, kind, event, n in await self._store.totals(self._hour(since_s))}
+        return {(source_id, kind, event, field): n for source_id, kind, event, field, n in await self._store.totals(self._hour(since_s))}
 
     async def offences(self, source_slug: str, since_s: float) -> list[Group]:
         """What an alert about a source tells: the rules that were broken most, `{rule, event, type, fields, count, owners}`, at most five."""

@@ -110,6 +110,9 @@ async def test_violations_are_grouped_until_they_are_ignored(site: Site) -> None
     await site.relay.track("u1", "Bought")
     await site.relay.track("u1", "Unheard")
     await site.routed()
+    assert [one for one in (await site.get("overview"))["attention"] if one["href"] == "/ui/plans/shop"] == [
+        {"level": "warn", "text": "Shop: 2 violations of the plan in 24 h", "href": "/ui/plans/shop"}
+    ]
     told = await site.get("plans/shop/violations")
     assert {(one["event"], one["kind"]) for one in told["groups"]} == {("Bought", "Invalid Type"), ("Bought", "Required")}
     assert [one["event"] for one in told["unplanned"]] == ["Unheard"]
@@ -124,6 +127,7 @@ async def test_violations_are_grouped_until_they_are_ignored(site: Site) -> None
     await site.ask("POST", "plans/shop/rules", {"action": "ignore", "type": "track", "event": "Unheard"})
     told = await site.get("plans/shop/violations?hours=168")
     assert (told["groups"], told["unplanned"], told["ignored"]) == ([], [], 3)
+    assert (await site.get("plans"))["plans"][0]["violations_24h"] == 0
     assert site.content["rules"][0]["jsonSchema"]["x-ignore"] == ["properties.total"]
     assert site.content["x-ignore"] == ["Unheard"]
     assert site.content["name"] == "kept"

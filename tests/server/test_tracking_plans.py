@@ -142,7 +142,10 @@ async def test_violations_are_counted_by_event_type_and_field(tmp_path: Path) ->
         (unplanned,) = await violations.unplanned(["web"], since_s)
         assert (unplanned["event"], unplanned["type"], unplanned["count"], unplanned["sources"]) == ("Unheard", "track", 1, ["web"])
         assert await violations.groups(["elsewhere"], since_s) == []
-        assert await violations.totals(since_s) == {("web", "track", "Upgraded"): 12, ("web", "page", "Home"): 1}
+        assert await violations.totals(since_s) == {
+            ("web", "track", "Upgraded", "properties.seats"): 12,
+            ("web", "page", "Home", "properties.path"): 1,
+        }
         counted = {key.code: count for key, count in (await relay.app.outbox.history.tallies(0, 1 << 31)).items() if key.stage == "violation"}
         assert counted == {"track": 12, "page": 1}
         clock.advance(31 * 86_400)
