@@ -59,7 +59,7 @@ function Body({ told, query, onTold }) {
 function Inbox({ told, onTold }) {
   const [shown, setShown] = useState(STEP);
   const [isBusy, setBusy] = useState(false);
-  if (!told.inbox.length) return html`<section class="card"><${Empty} icon="check" title="Nothing waits for a decision"><p>When a field comes that looks sensitive, it is listed here with a proposed colour. Until somebody decides, its values are hidden on every page.</p></${Empty}></section>`;
+  if (!told.inbox.length) return html`<section class="card"><${Empty} icon="check" title="Nothing waits for a decision"><p>When a field comes that looks sensitive, it is listed here with a proposed colour. Until somebody decides, no example of it is shown.</p></${Empty}></section>`;
   const fields = told.inbox.slice(0, shown);
   const all = async () => {
     setBusy(true);
@@ -74,7 +74,7 @@ function Inbox({ told, onTold }) {
         <td class="tight">${may("operator") && html`<span class="row"><button type="button" class="btn small" disabled=${isBusy} aria-label="Accept ${field.color} for ${visible(field.path)} of ${visible(field.source)}" onClick=${() => decide(field, field.color, onTold)}><${Icon} name="check" size=${14} />Accept</button>
           <button type="button" class="btn small" disabled=${isBusy} aria-label="${visible(field.path)} of ${visible(field.source)} is not sensitive" onClick=${() => decide(field, "green", onTold)}>Not sensitive</button><${Decide} field=${field} onTold=${onTold} /></span>`}</td></tr>`)}</tbody></table></div>
     ${told.inbox.length > shown && html`<div class="card-foot"><button type="button" class="btn small" onClick=${() => setShown(shown + STEP)}>${count(told.inbox.length - shown)} more</button></div>`}
-    <p class="card-foot muted small">A decision colours the field everywhere: red and yellow values are hidden on all pages. It changes nothing that is sent; rules do, and they may name a colour: <code>mask = ["red"]</code>.</p></section>`;
+    <p class="card-foot muted small">A decision colours the field here and in the schema of its source, where no examples of red and yellow fields are shown. It changes nothing that is sent; rules do, and they may name a colour: <code>mask = ["red"]</code>.</p></section>`;
 }
 
 /** @param {{told: Told}} props */
