@@ -43,7 +43,7 @@ RULES = {
             "if": "event = 'Signed Up'",
             "newEventName": "Account Created",
             "propertyRenames": [{"oldName": "properties.revenue", "newName": "properties.value"}],
-            "hashPropertiesConfiguration": {"algorithm": "SHA256", "paths": ["properties.referral"], "key": "never shown"},
+            "hashPropertiesConfiguration": {"algorithm": "SHA256", "paths": ["properties.referral"], "key": "kept-from-pages"},
         },
         {"name": "Test shop", "if": "properties.shop = 'test'", "drop": True, "enabled": False},
     ],

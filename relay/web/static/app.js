@@ -2,11 +2,10 @@
 import { ApiError, get } from "./lib/api.js";
 import { count } from "./lib/format.js";
 import { isOn, shortcuts, switchKeys, useKeys } from "./lib/keys.js";
-import { attempt, Dialog, Menu, Toasts } from "./lib/kit.js";
+import { attempt, Dialog, Menu, ThemeMenu, Toasts } from "./lib/kit.js";
 import { connect, connection, disconnect, nextTry, retryNow, stats } from "./lib/live.js";
 import { hrefs, matchPath, navigate, place } from "./lib/router.js";
 import { loadSession, logout, session } from "./lib/session.js";
-import { ThemeMenu } from "./lib/thememenu.js";
 import { effect, html, Icon, render, useEffect, useRef, useState } from "./lib/ui.js";
 
 /** A route brings in its module and, with it, the styles that only it needs. @param {string} names by spaces */

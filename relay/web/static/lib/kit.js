@@ -1,6 +1,7 @@
 // The components of the UI, drawn with the classes of app.css. State stays with the page that uses them.
 import { ApiError } from "./api.js";
 import { ago, fullTime, iso, seconds } from "./format.js";
+import { store, stored } from "./keys.js";
 import { nowS } from "./session.js";
 import { Fragment, html, Icon, signal, useEffect, useId, useLayoutEffect, useRef, useState } from "./ui.js";
 
@@ -136,6 +137,26 @@ export function Menu({ label, title, class: look = "btn", align = "right", items
       )}
     </div>`}
   </span>`;
+}
+
+const THEMES = [
+  { value: "system", label: "As the system", icon: "system" },
+  { value: "light", label: "Light", icon: "sun" },
+  { value: "dark", label: "Dark", icon: "moon" },
+];
+
+/** Light, dark or as the system: chosen in the top bar, kept in this browser. */
+export function ThemeMenu() {
+  const [chosen, setChosen] = useState(stored("relay.theme") ?? "system");
+  const now = THEMES.find((each) => each.value === chosen) ?? THEMES[0];
+  /** @param {string} value */
+  const choose = (value) => {
+    store("relay.theme", value);
+    setChosen(value);
+    document.dispatchEvent(new Event("relay:theme-saved"));
+  };
+  return html`<${Menu} class="btn ghost icon" title="Colours" label=${html`<${Icon} name=${now.icon} />`}
+    items=${THEMES.map((each) => ({ label: each.label, isOn: each.value === chosen, act: () => choose(each.value) }))} />`;
 }
 
 /** @typedef {{id: number, tone: "ok" | "bad" | "info", text: string}} Told */

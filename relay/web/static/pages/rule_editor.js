@@ -39,7 +39,7 @@ export function RuleEditor({ owner, kind, told, onClose }) {
   return html`<div class="stack gap-4">
     <div class="row between"><h2>${told ? `Try a change of ${kind} ${Number(told.id) + 1}` : `Try a new ${kind}`}</h2><button type="button" class="btn" onClick=${onClose}>Back to the rules</button></div>
     <div class="cols-2 rule-cols">
-      <section class="card"><div class="card-head"><h3>The rule</h3><label class="check small"><input type="checkbox" checked=${isEnabled} onChange=${(/** @type {any} */ event) => setEnabled(event.target.checked)} />On</label></div>
+      <section class="card"><div class="card-head"><h2>The rule</h2><label class="check small"><input type="checkbox" checked=${isEnabled} onChange=${(/** @type {any} */ event) => setEnabled(event.target.checked)} />On</label></div>
         <div class="card-body stack gap-4">
           <div class="field"><label for="rule-name">${kind === "filter" ? "Title" : "Name"} <span class="muted">(optional)</span></label>
             <input id="rule-name" class="input" value=${name} autocomplete="off" onInput=${(/** @type {any} */ event) => setName(event.target.value)} /><${Mistakes} problems=${ofName} /></div>
@@ -51,7 +51,7 @@ export function RuleEditor({ owner, kind, told, onClose }) {
             <textarea id="rule-does" class="input mono editor" rows=${Math.min(20, Math.max(6, text.split("\n").length + 1))} spellcheck=${false} aria-invalid=${deeds.mistake || others.length ? "true" : undefined} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>
             ${deeds.mistake && html`<p class="field-error" role="alert">${deeds.mistake}</p>`}<${Mistakes} problems=${others} isPlaced=${true} /></div>
         </div></section>
-      <section class="card"><div class="card-head"><h3>What it makes of an event</h3><span class="muted small">this rule alone</span></div>
+      <section class="card"><div class="card-head"><h2>What it makes of an event</h2><span class="muted small">this rule alone</span></div>
         <div class="card-body stack gap-4"><${EventPicker} sources=${owner.sources} hint=${condition} onChange=${setOn} /><${PreviewResult} tried=${tried} where=${owner.noun === "source" ? "No destination" : owner.name} /></div></section>
     </div>
     <${DryRun} changes=${changes} destination=${owner.noun === "destination" ? owner.slug : ""} />

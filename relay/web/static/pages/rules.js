@@ -77,7 +77,7 @@ function RuleCard({ kind, told }) {
   const isOn = rule.enabled !== false;
   const number = Number(told.id) + 1;
   const title = visible(rule.title || rule.name || "");
-  return html`<section class="card ${isOn ? "" : "is-off"}" aria-label=${`${kind} ${number}`}><div class="card-head"><span class="count rule-kind">${kind} ${number}</span><h3 class="name ellipsis">${title}</h3>
+  return html`<section class="card ${isOn ? "" : "is-off"}" aria-label=${`${kind} ${number}`}><div class="card-head"><span class="count rule-kind">${kind} ${number}</span><h2 class="name ellipsis">${title}</h2>
       ${!isOn && html`<${Pill}>off</${Pill}>`}<span class="row"><${Where} place=${told.place} />${may("operator") && html`<${Try} isSmall=${true} href=${`${kind}-${told.id}`} label="Try a change" />`}</span></div>
     <div class="card-body"><${Kv} items=${[
       ["When", html`<code class="trigger">${visible(rule.if || "all")}</code>`],
@@ -92,7 +92,7 @@ function Where({ place }) {
 
 /** @param {{title: string, note?: string, children?: any}} props */
 function Card({ title, note, children }) {
-  return html`<section class="card"><div class="card-head"><h3>${title}</h3>${note && html`<span class="muted small">${note}</span>`}</div><div class="card-body">${children}</div></section>`;
+  return html`<section class="card"><div class="card-head"><h2>${title}</h2>${note && html`<span class="muted small">${note}</span>`}</div><div class="card-body">${children}</div></section>`;
 }
 
 /** @param {{owner: Owner}} props */
