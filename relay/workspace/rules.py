@@ -49,7 +49,7 @@ class Hashing:
     """`MD5`, `SHA1`, `SHA224`, `SHA256`, `SHA384`, `SHA512`."""
     paths: tuple[str, ...]
     encoding: str = "HEX"
-    """`HEX` (lower case) or `BASE64`."""
+    """`HEX` (lower case), or `BASE16`, `BASE64`, `BASE64URL` as in RFC 4648."""
     key: Secret = NO_KEY
     """Not empty: HMAC."""
 

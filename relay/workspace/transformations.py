@@ -13,7 +13,7 @@ from relay.workspace.filters import EXPORTED, read_condition, tables_in
 from relay.workspace.rules import Hashing, Transformation
 
 ALGORITHMS: Final = ("MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512")
-ENCODINGS: Final = ("HEX", "BASE64")
+ENCODINGS: Final = ("HEX", "BASE16", "BASE64", "BASE64URL")
 HASHING: Final = "hashPropertiesConfiguration"
 VALUES_MAX: Final = 10
 PATHS_MAX: Final = 10

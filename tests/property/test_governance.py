@@ -11,6 +11,7 @@ from relay.base import jsonio
 from relay.base.codes import CODES
 from relay.base.event import Event
 from relay.destinations import load_catalog
+from relay.kit.warehouse import rows_of
 from relay.pipeline.compiled import CompiledDestination, CompiledSource, compile_workspace
 from relay.pipeline.decision import Drop, Sourced
 from relay.pipeline.destination_side import destination_side
@@ -60,6 +61,9 @@ def delivered(found: Sourced, destination: CompiledDestination) -> None:
         return
     assert result
     assert explained.drop is None
+    for unit in result:
+        assert rows_of(unit.event, 0.0)
+        assert isinstance(unit.event.keys, tuple)
     assert [one.subscription_id for one in explained.planned] == [unit.subscription_id for unit in result]
     assert [bool(one.problem) for one in explained.planned] == [bool(unit.problem) for unit in result]
     if not destination.destination.privacy.encrypt:  # which draws anew each time

@@ -100,9 +100,11 @@ HASHINGS = st.builds(
     st.sampled_from(["HEX", "BASE64"]),
     st.sampled_from([Secret(""), Secret("k")]),
 )
+TOP = st.tuples(st.sampled_from(["event", "name", "userId", "anonymousId", "groupId", "timestamp", "channel"]), st.sampled_from(["", "x", "größe"]))
+"""Texts of the message itself."""
 TRANSFORMATIONS = st.builds(
     Transformation, CONDITIONS, st.just("N"), st.booleans(), st.sampled_from([False, False, True]), st.sampled_from(["", "B"]),
-    st.lists(st.tuples(PATHS, PATHS), max_size=2).map(tuple), st.lists(st.tuples(PATHS, JSON), max_size=2).map(tuple),
+    st.lists(st.tuples(PATHS, PATHS), max_size=2).map(tuple), st.lists(st.tuples(PATHS, JSON) | TOP, max_size=2).map(tuple),
     st.lists(st.tuples(PATHS, st.sampled_from(["lowercase(properties.a)", "properties.b", "type", "properties.a = 1", "number(properties.a)", "string(properties)"])), max_size=1).map(tuple),
     st.none() | st.lists(PATHS, max_size=2).map(tuple), st.none() | HASHINGS,
 )  # fmt: skip

@@ -33,7 +33,7 @@ FILTERS: list[Row] = [
 ]  # fmt: skip
 CHANGES: list[Row] = [
     ('hashPropertiesConfiguration={algorithm="CRC32",paths=["properties.a"]}', 6, '\'algorithm\' must be "MD5", "SHA1", "SHA224", "SHA256",', ''),
-    ('hashPropertiesConfiguration={algorithm="MD5",encoding="hex",paths=["properties.a"]}', 6, '\'encoding\' must be "HEX" or "BASE64"', "did you mean 'HEX'?"),
+    ('hashPropertiesConfiguration={algorithm="MD5",encoding="hex",paths=["properties.a"]}', 6, '\'encoding\' must be "HEX", "BASE16", "BASE64" or', "did you mean 'HEX'?"),
     ('hashPropertiesConfiguration={algorithm="MD5"}', 6, 'it needs paths', 'add paths = ["traits.email"]'),
     ('hashPropertiesConfiguration={algorithm="MD5",paths=["userId"]}', 6, "'userId' is an id of the message, which stays", 'properties.userId or traits.userId'),
     ('propertyRenames=[{oldName="userId",newName="context.u"}]', 6, "'userId' is an id of the message, which stays", 'properties.userId or traits.userId'),

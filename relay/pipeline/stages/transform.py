@@ -187,16 +187,23 @@ def _is(one: Any, other: Any) -> bool:
 # --- hashing -----------------------------------------------------------------------------------------------------------------
 
 
+_ENCODERS: Final[Mapping[str, Callable[[bytes], str]]] = {
+    "HEX": bytes.hex,
+    "BASE16": lambda digest: digest.hex().upper(),
+    "BASE64": lambda digest: base64.b64encode(digest).decode(),
+    "BASE64URL": lambda digest: base64.urlsafe_b64encode(digest).decode(),
+}
+
+
 def _digest(hashing: Hashing) -> Digest:
     """Value to digest, over the UTF-8 bytes of its text; null stays."""
     name, key = hashing.algorithm.lower(), hashing.key.reveal().encode()
-    is_hex = hashing.encoding == "HEX"
+    text_of = _ENCODERS[hashing.encoding]
 
     def digest(value: Any) -> Any:
         if value is None:
             return None
         data = (value if isinstance(value, str) else encode(value)).encode("utf-8", "surrogatepass")
-        made = hmac.digest(key, data, name) if key else hashlib.new(name, data, usedforsecurity=False).digest()
-        return made.hex() if is_hex else base64.b64encode(made).decode()
+        return text_of(hmac.digest(key, data, name) if key else hashlib.new(name, data, usedforsecurity=False).digest())
 
     return digest
