@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.app import running, source, table
 from tests.support.certificate import certificate
 from tests.support.kafka_broker import KafkaBroker
@@ -98,6 +100,17 @@ async def test_a_login_that_the_broker_does_not_take_holds_and_never_shows(tmp_p
             await relay.track("u1")
             await relay.held("stream", "credentials")
             assert "canary" not in str(await relay.hold("stream"))
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_a_broker_that_does_not_know_the_user_holds_and_nothing_is_lost(tmp_path: Path, mechanism: str) -> None:
+    async with KafkaBroker(tmp_path / "kafka", asks_for_login=True) as broker:
+        login = {"saslMechanism": mechanism, "username": "relay", "password": "wrong-canary"}
+        async with running(source() + to(broker, **login), tmp_path) as relay:
+            await relay.track("u1")
+            await relay.held("stream", "credentials")
+            assert "canary" not in str(await relay.hold("stream"))
+            assert ((await relay.balance("stream")).pending, await relay.doors("stream")) == (1, {})
 
 
 async def test_a_private_address_must_be_listed(tmp_path: Path) -> None:

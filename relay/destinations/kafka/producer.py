@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.conn import create_conn
-from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, TopicAuthorizationFailedError
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, SaslAuthenticationFailed, TopicAuthorizationFailedError
 
 from relay.errors import DeliveryError, Misconfigured, Retryable
 from relay.kit.sink import Connect
@@ -174,6 +174,10 @@ async def _first(cluster: Cluster, options: dict[str, Any], dial: Connect) -> tu
             connection.close()
         except (DeliveryError, KafkaError, OSError) as error:
             failure = failure or error
+        except (KeyError, ValueError):  # the driver expects of a SCRAM login only the answer that takes it (RFC 5802, 7: `e=`)
+            if not cluster.mechanism.startswith("SCRAM"):
+                raise
+            failure = failure or SaslAuthenticationFailed("the login is refused")
         else:
             return host, port
     raise failure or Misconfigured("there are no brokers")
