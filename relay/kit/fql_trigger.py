@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from relay.base.event import Event
 from relay.kit.fql_parser import NO_LISTS, Call, Compare, Form, Group, Level, Literal, Node, Not, Path, fail, parse, refuse_mixed
+from relay.kit.glob import compile_glob
 from relay.kit.js import ABSENT, is_number, number_of, print_number
 from relay.kit.paths import walk
 
@@ -79,7 +80,7 @@ def _condition(node: Node, *, grouped: bool) -> Test:
         if isinstance(node.inner, Group):
             _condition(node.inner, grouped=grouped)  # what is wrong within comes first
         if not isinstance(node.inner, Call):
-            fail(node.inner.at, '"!" stands before a function in a trigger, and before nothing else', 'compare with "!=" instead')
+            fail(node.inner.at, '"!" stands before a function or parentheses, and before nothing else', 'compare with "!=", or write "!(...)"')
         return _function(node.inner, negated=True)
     if isinstance(node, Call):
         return _function(node, negated=False)
@@ -214,6 +215,8 @@ def _containing(wanted: str) -> Callable[[str], bool]:
 
 def _matching(text: Literal) -> Callable[[str], bool]:
     pattern: str = text.value
+    if any(letter in pattern for letter in "?[\\"):
+        return compile_glob(pattern)  # what a filter says with them; the reference would look for the letters themselves
     if pattern.count("*") != 1 or not (pattern.startswith("*") or pattern.endswith("*")):
         both = pattern.startswith("*") and pattern.endswith("*")
         remedy = 'use contains(field, "text")' if both else 'write "prefix*" or "*suffix", or compare with ='

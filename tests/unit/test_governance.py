@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from relay.errors import ConfigError
-from relay.kit.fql import compile_filter
+from relay.kit.fql import compile_filter, compile_trigger
 from tests.support.governance import CASES, MORE, check, run
 from tests.support.worlds import stored
 
@@ -24,6 +24,12 @@ def test_a_statement_matches_these_events_and_no_others(case: dict[str, Any]) ->
     matches = compile_filter(case["fql"])
     assert [name for name, event in EVENTS.items() if matches(event)] == case["match"]
     assert sorted(case["match"] + case["no_match"]) == sorted(EVENTS)
+    if "as" in case:  # what a person may mean otherwise is no trigger
+        with pytest.raises(ConfigError, match=r"trigger, character [0-9]+: "):
+            compile_trigger(case["fql"])
+    else:
+        matches = compile_trigger(case["fql"])
+        assert [name for name, event in EVENTS.items() if matches(event)] == case["match"]
 
 
 @pytest.mark.parametrize("case", FQL["refused"], ids=lambda case: case["why"])
