@@ -109,7 +109,7 @@ ADVICE: Final[dict[str, str]] = {
     "bad_request": "Send each message as a JSON object.",
     "source_disabled": "Switch the source on in its file, or stop sending to its write key.",
     "duplicate": "Nothing is lost; give each new event its own messageId if it was meant to be a different one.",
-    "suppressed": "Lift the suppression of the user if the events are wanted again.",
+    "suppressed": "Lift the suppression of the user if the events are wanted again: relay forget USER_ID --type unsuppress.",
     # blocked at the source
     "event_setting": "Allow the event in the source's schema if it is wanted.",
     "unplanned": "Add a rule for the event to the plan, or correct its name in the code that sends it.",
