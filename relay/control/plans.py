@@ -191,7 +191,9 @@ class Plans:
         diff = await asyncio.to_thread(diff_plans, before, after)
         if not dry_run:
             await self._write(plan, after, by, diff)
-        return {"version": self._current.compiled.version, "diff": diff}
+        named = {identity(one) for part in ("added", "changed") for one in diff[part]}
+        rules = [rule for one, rule in rules_of(after).items() if one in named]
+        return {"version": self._current.compiled.version, "diff": diff, "rules": rules}
 
     def _check(self, content: Mapping[str, Any], file: str) -> None:
         """Raises PlanError; lines and columns are those of the content as JSON with two spaces, which is what an editor shows."""

@@ -13,7 +13,7 @@ export function Blocked({ story }) {
   if (story.verdict !== "blocked") return null;
   const ofSchema = OF_SCHEMA.includes(story.code ?? "") || !story.plan;
   return html`<div class="notice warn" role="status"><${Icon} name="warn" /><div class="grow"><strong>No destination gets this event:</strong> ${visible(story.meaning ?? "")} <code>${story.code}</code>${story.advice && html`<p class="muted small">${visible(story.advice)}</p>`}</div>
-    <a class="btn small" href=${ofSchema ? `${hrefs.source(story.source.slug)}?tab=schema` : hrefs.plan(story.plan ?? "", { tab: "rules", event: story.name ?? "", type: story.type })}>${ofSchema ? "Open the schema" : "Open the plan"}</a></div>`;
+    <a class="btn small" href=${ofSchema ? `${hrefs.source(story.source.slug)}?tab=schema` : hrefs.plan(story.plan ?? "", story.code === "unplanned" ? { tab: "unplanned" } : { tab: "rules", event: story.name ?? "", type: story.type })}>${ofSchema ? "Open the schema" : "Open the plan"}</a></div>`;
 }
 
 /** How many remarks there are. @param {Story} story */

@@ -55,7 +55,7 @@ export function Editor({ plan, at, onChange }) {
   const settled = useSettled(text);
   const now = useMemo(() => read(settled), [settled]);
   const [refused, setRefused] = useState(/** @type {{text: string, error: ApiError} | null} */ (null));
-  const [checked, setChecked] = useState(/** @type {{text: string, diff: import("../lib/plan.js").Diff} | null} */ (null));
+  const [checked, setChecked] = useState(/** @type {{text: string, diff: import("../lib/plan.js").Diff, rules: any[]} | null} */ (null));
   const [isTrying, setTrying] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const isDirty = text !== saved;
@@ -74,7 +74,7 @@ export function Editor({ plan, at, onChange }) {
     try {
       const told = await put(path("plans", plan.slug), { content, dry_run: isTrial });
       setRefused(null);
-      if (isTrial) setChecked({ text, diff: told.diff });
+      if (isTrial) setChecked({ text, diff: told.diff, rules: content.rules });
       else {
         setChecked(null);
         setTrying(false);
@@ -104,7 +104,7 @@ export function Editor({ plan, at, onChange }) {
         <button type="button" class="btn primary" disabled=${!canSave} onClick=${() => send(false)}><${Icon} name="check" size=${14} />Save</button>`}</div>`}
     </section>
     ${error && !problems.length && html`<${Refusal} error=${error} />`}
-    ${checked?.text === text && html`<section class="card" aria-label="What would change"><div class="card-head"><h2>What would change</h2><span class="muted small">${saidOf(checked.diff)}</span></div><div class="card-body"><${PlanDiff} diff=${checked.diff} /></div></section>`}
+    ${checked?.text === text && html`<section class="card" aria-label="What would change"><div class="card-head"><h2>What would change</h2><span class="muted small">${saidOf(checked.diff)}</span></div><div class="card-body"><${PlanDiff} diff=${checked.diff} rules=${checked.rules} /></div></section>`}
     ${isTrying && html`<${DryRun} changes=${changes} />`}
   </div>`;
 }

@@ -64,7 +64,7 @@ function Found({ found, target, source }) {
   if (!found.events_read) return html`<div class="notice info"><${Icon} name="info" /><span class="grow">No event of this source is stored of that time.</span></div>`;
   const command = `relay plan infer ${source} --since 7d --write plans/${source}.json`;
   return html`<p role="status"><strong>${saidOf(found.diff)[0].toUpperCase() + saidOf(found.diff).slice(1)}</strong> <span class="muted">from ${plural(found.events_read, "event")}${found.sampled ? ", a sample spread over the time" : ""}${target ? html`, for the plan <strong>${visible(target)}</strong>` : ""}.</span></p>
-    <div class="infer-diff" tabindex="0" role="region" aria-label="What would change"><${PlanDiff} diff=${found.diff} none="The plan says all of that already." /></div>
+    <div class="infer-diff" tabindex="0" role="region" aria-label="What would change"><${PlanDiff} diff=${found.diff} rules=${found.content.rules} none="The plan says all of that already." /></div>
     ${found.left_out.length > 0 && html`<p class="small muted">Left out, since their names hold an id or a date: ${found.left_out.slice(0, 6).map((name, index) => html`${index > 0 && ", "}<code key=${name}>${visible(name)}</code>`)}${found.left_out.length > 6 ? ` and ${count(found.left_out.length - 6)} more` : ""}</p>`}
     ${Boolean(found.truncated) && html`<p class="small muted">There were more kinds of events or fields than relay looks at; the rarest are left out.</p>`}
     ${!target && html`<div class="stack tight"><p class="small">This source keeps to no plan. Write the rules into a file, and name it in the configuration:</p><div class="code-box"><pre class="code" tabindex="0">${command}</pre><${CopyButton} text=${command} label="Copy the command" /></div></div>`}`;

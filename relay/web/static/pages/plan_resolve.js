@@ -9,7 +9,7 @@ import { html, Icon, useEffect, useState } from "../lib/ui.js";
 
 /** @typedef {{action: "add" | "ignore" | "block", event: string, type: string, field: string}} Order */
 /** @typedef {{source: string, file: string, line: number}} Placed */
-/** @typedef {{version: number, diff: import("../lib/plan.js").Diff, blocked?: string[], toml?: string, sources?: Placed[]}} Answer */
+/** @typedef {{version: number, diff: import("../lib/plan.js").Diff, rules?: any[], blocked?: string[], toml?: string, sources?: Placed[]}} Answer */
 
 /** @type {Record<string, {title: (what: string) => string, done: (what: string) => string, act: string, icon: string}>} */
 const SAID = {
@@ -39,10 +39,12 @@ export function ResolveDialog({ plan, order, onClose, onDone }) {
     onDone();
     onClose();
   };
-  const canAct = tried && !tried.toml;
+  const isLocked = order.action !== "block" && !plan.editable;
+  const canAct = tried && !tried.toml && !isLocked;
   return html`<${Dialog} isWide=${true} title=${said.title(what)} onClose=${onClose} foot=${html`<button type="button" class="btn" onClick=${onClose}>${canAct ? "Cancel" : "Close"}</button>
       ${canAct && html`<button type="button" class="btn ${order.action === "block" ? "danger" : "primary"}" data-first disabled=${isBusy} onClick=${act}><${Icon} name=${said.icon} size=${14} />${said.act}</button>`}`}>
     ${error ? html`<${Refused} plan=${plan} order=${order} error=${error} />` : !tried ? html`<${Skeleton} rows=${4} />` : order.action === "block" ? html`<${Block} plan=${plan} order=${order} tried=${tried} />` : html`<${Learn} plan=${plan} order=${order} tried=${tried} />`}
+    ${isLocked && html`<div class="notice info"><${Icon} name="info" /><span class="grow">relay may not write <code>${visible(plan.file)}</code>: change it there, then reload.</span></div>`}
   </${Dialog}>`;
 }
 
@@ -57,7 +59,7 @@ function Learn({ plan, order, tried }) {
       ? html`relay looked at the events of the last 7 days: this makes the rule of ${name} allow what it saw there.`
       : html`relay looked at the events of the last 7 days and made this rule for ${name}. You can refine it in the editor afterwards.`;
   return html`<p>${text}</p>
-    ${(differs(tried.diff) || order.action === "add") && html`<${PlanDiff} diff=${tried.diff} />`}
+    ${(differs(tried.diff) || order.action === "add") && html`<${PlanDiff} diff=${tried.diff} rules=${tried.rules} />`}
     <p class="muted small">Written into <code>${visible(plan.file)}</code>, with an entry in the history.</p>`;
 }
 

@@ -1,7 +1,7 @@
 // All tracking plans: what each holds, which sources keep to it, and how often it was broken.
 import { compact, count, visible } from "../lib/format.js";
 import { Spark } from "../lib/figures.js";
-import { Empty, Pill, View } from "../lib/kit.js";
+import { CopyButton, Empty, Pill, View } from "../lib/kit.js";
 import { usePoll } from "../lib/poll.js";
 import { hrefs, navigate } from "../lib/router.js";
 import { may } from "../lib/session.js";
@@ -56,11 +56,15 @@ function None({ onInfer }) {
   return html`<section class="card"><${Empty} icon="plans" title="No tracking plan yet">
     <p>A plan says which events your apps send and what each holds. relay then tells what breaks it, and blocks or trims it where you want.</p>
     <div class="start-cols">
-      <div class="stack"><h3>Begin with the events that tools know</h3><pre class="code">relay plan add ecommerce --to plans/shop.json --write</pre></div>
-      <div class="stack"><h3>Or with what a source sends already</h3><pre class="code">relay plan infer web --since 7d --write plans/web.json</pre></div>
+      <${Step} title="Begin with the events that tools know" text="relay plan add ecommerce --to plans/shop.json --write" />
+      <${Step} title="Or with what a source sends already" text="relay plan infer web --since 7d --write plans/shop.json" />
     </div>
-    <div class="stack start-config"><h3>Then name it in the configuration, and reload</h3><pre class="code">${'[[plan]]\nslug = "shop"\nfile = "plans/shop.json"\n\n[[source]]\nslug = "web"\nwrite_key = "wk_web"\nplan = "shop"'}</pre></div>
+    <div class="start-config"><${Step} title="Then name it in the configuration, and reload" text=${'[[plan]]\nslug = "shop"\nfile = "plans/shop.json"\n\n[[source]]\nslug = "web"\nwrite_key = "wk_web"\nplan = "shop"'} /></div>
     ${may("operator") && html`<button type="button" class="btn primary" onClick=${onInfer}><${Icon} name="search" size=${14} />See what a plan would hold</button>`}
   </${Empty}></section>`;
 }
 
+/** @param {{title: string, text: string}} props */
+function Step({ title, text }) {
+  return html`<div class="stack near"><h2>${title}</h2><div class="code-box"><pre class="code" tabindex="0">${text}</pre><${CopyButton} text=${text} label="Copy: ${title}" /></div></div>`;
+}

@@ -65,7 +65,7 @@ function Row({ one, hasPlan, isOpen, change }) {
   return [
     html`<tr class="click ${isOpen ? "is-open" : ""} ${one.state === "blocked" ? "is-blocked" : ""}" onClick=${(/** @type {any} */ event) => !event.target.closest("a, button") && toggle()}>
       <td class="tight"><button type="button" class="btn ghost icon small" aria-expanded=${isOpen} aria-label="Fields of ${name}" onClick=${toggle}><${Icon} name=${isOpen ? "down" : "right"} size=${14} /></button></td>
-      <td class="wrap"><strong class="name">${name}</strong> <span class="muted small">${one.name ? one.type : ""}</span></td>
+      <td class="wrap event-name"><strong class="name">${name}</strong> <span class="muted small">${one.name ? one.type : ""}</span></td>
       ${hasPlan && html`<td>${one.planned ? html`<span class="small muted">planned</span>` : one.planned === false && one.type === "track" ? html`<${Pill} tone="warn">not planned</${Pill}>` : html`<span class="muted">–</span>`}</td>`}
       <td class="num strong" title=${count(one.count)}>${compact(one.count)}</td><td class="num">${one.blocked ? html`<span class="strong tone-warn" title=${count(one.blocked)}>${compact(one.blocked)}</span>` : html`<span class="muted">0</span>`}</td>
       <td class="num muted wide-only"><${Time} at_s=${one.first_s} isAgo=${true} /></td><td class="num"><${Time} at_s=${one.last_s} isAgo=${true} /></td>
