@@ -56,22 +56,27 @@ export function EventPicker({ sources, hint, onChange }) {
   const [chosen, setChosen] = useState("");
   const [text, setText] = useState(() => JSON.stringify(EXAMPLE, null, 2));
   const key = sources.join(",");
-  const look = () => void recentRows([{ f: "source", op: "in", v: sources }, { f: "verdict", op: "in", v: ["accepted", "blocked"] }], NEWEST).then((found) => (setRows(found), setChosen((found.find((row) => row.name && hint.includes(row.name)) ?? found[0])?.event_id ?? OWN)));
+  const look = () => void recentRows([{ f: "source", op: "in", v: sources }, { f: "verdict", op: "in", v: ["accepted", "blocked"] }], NEWEST).then((found) => (setRows(found), setChosen(likely(found, hint)?.event_id ?? OWN)));
   useEffect(look, [key]);
   const own = useMemo(() => parsed(text), [text]);
   useEffect(() => onChange(chosen === OWN ? (own.value === undefined ? null : { payload: own.value }) : chosen ? { event_id: chosen } : null), [chosen, own]);
   return html`<div class="stack near">
     <div class="row"><label class="strong nowrap" for="try-on">Try on</label>
       <select id="try-on" class="select grow" value=${chosen} onChange=${(/** @type {any} */ event) => setChosen(event.target.value)}>
-        ${(rows ?? []).map((row) => html`<option key=${row.event_id} value=${row.event_id}>${`${visible(row.name || row.type)} · ${row.type} · ${visible(row.user_id || row.anonymous_id || "–")} · ${time(new Date(row.at).getTime() / 1000)}`}</option>`)}
+        ${(rows ?? []).map((row) => html`<option key=${row.event_id} value=${row.event_id}>${`${row.name ? `${visible(row.name)} · ` : ""}${row.type} · ${visible(row.user_id || row.anonymous_id || "–")} · ${time(new Date(row.at).getTime() / 1000)}`}</option>`)}
         <option value=${OWN}>An event of my own…</option></select>
       <button type="button" class="btn icon" title="Look for newer events" aria-label="Look for newer events" onClick=${look}><${Icon} name="refresh" /></button>
       ${chosen && chosen !== OWN && html`<a class="btn" href=${hrefs.event(chosen)}>Open</a>`}</div>
     ${chosen === OWN &&
-    html`<textarea class="input mono editor" rows="8" spellcheck=${false} aria-label="The event as JSON" aria-invalid=${own.mistake ? "true" : undefined} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>
+    html`<textarea class="input mono rule-text" rows="8" spellcheck=${false} aria-label="The event as JSON" aria-invalid=${own.mistake ? "true" : undefined} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>
       ${own.mistake && html`<p class="field-error" role="alert">${own.mistake}</p>`}
       ${rows?.length === 0 && html`<p class="hint">No event of ${sources.length === 1 ? "this source" : "these sources"} is kept yet, so here is an example.</p>`}`}
   </div>`;
+}
+
+/** The newest event that a condition names, else of a type that it names. @param {import("./live.js").Row[]} rows @param {string} hint */
+function likely(rows, hint) {
+  return rows.find((row) => row.name && hint.includes(row.name)) ?? rows.find((row) => /["']/.test(hint) && hint.includes(row.type)) ?? rows[0];
 }
 
 /** @param {string} text @returns {{value?: any, mistake: string}} `value` is undefined when it is no JSON */

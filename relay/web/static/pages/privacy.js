@@ -67,7 +67,7 @@ function Inbox({ told, onTold }) {
     setBusy(false);
   };
   return html`<section class="card"><div class="card-head"><h2>New fields that look sensitive</h2>${may("operator") && html`<button type="button" class="btn" disabled=${isBusy} onClick=${all}><${Icon} name="check" size=${14} />Accept ${fields.length < told.inbox.length ? "these" : "all"} ${count(fields.length)}</button>`}</div>
-    <div class="table-wrap"><table class="table"><thead><tr><th>Field</th><th>Source</th><th class="wide-only">Mostly in</th><th class="num">Seen</th><th class="num">Last</th><th>Proposed</th><th class="tight"><span class="sr-only">Decide</span></th></tr></thead>
+    <div class="table-wrap list-wrap"><table class="table"><thead><tr><th>Field</th><th>Source</th><th class="wide-only">Mostly in</th><th class="num">Seen</th><th class="num">Last</th><th>Proposed</th><th class="tight"><span class="sr-only">Decide</span></th></tr></thead>
       <tbody>${fields.map((field) => html`<tr key=${`${field.source} ${field.path}`}>
         <td class="lead"><${Name} field=${field} /></td><td><a href=${hrefs.source(field.source)}>${visible(field.source)}</a></td><td class="muted wide-only">${visible(field.event) || "every event"}</td>
         <td class="num">${count(field.count)}</td><td class="num"><${Time} at_s=${field.last_s} /></td><td><${Color} color=${field.color} /></td>

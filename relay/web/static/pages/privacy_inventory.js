@@ -37,7 +37,7 @@ export function Inventory({ told, query, onTold }) {
       <${Segmented} label="Colour" options=${COLORS} value=${color} onChange=${(/** @type {string} */ value) => (setShown(STEP), setQuery({ color: value }))} /></div>
     ${rows.length === 0
       ? html`<${Empty} icon="privacy" title=${color || q ? "No field matches" : "No sensitive field has come yet"}>${color || q ? html`<button type="button" class="btn" onClick=${() => setQuery({ color: null, q: null })}>Show all</button>` : html`<p>relay looks at the names of all fields, and at values where a matcher says so. What looks sensitive is listed here.</p>`}</${Empty}>`
-      : html`<div class="table-wrap"><table class="table"><thead><tr><th>Field</th><th>Source</th><th>Colour</th><th class="num">Seen</th><th class="num wide-only">First</th><th class="num">Last</th><th>What is done</th><th class="tight"><span class="sr-only">Act</span></th></tr></thead>
+      : html`<div class="table-wrap list-wrap"><table class="table"><thead><tr><th>Field</th><th>Source</th><th>Colour</th><th class="num">Seen</th><th class="num wide-only">First</th><th class="num">Last</th><th>What is done</th><th class="tight"><span class="sr-only">Act</span></th></tr></thead>
         <tbody>${rows.slice(0, shown).map((field) => html`<tr key=${`${field.source} ${field.path}`}>
           <td class="lead"><${Name} field=${field} /></td>
           <td><a href=${hrefs.source(field.source)}>${visible(field.source)}</a><div class="small muted ellipsis">${visible(field.event) || "every event"}</div></td>

@@ -44,11 +44,11 @@ export function RuleEditor({ owner, kind, told, onClose }) {
           <div class="field"><label for="rule-name">${kind === "filter" ? "Title" : "Name"} <span class="muted">(optional)</span></label>
             <input id="rule-name" class="input" value=${name} autocomplete="off" onInput=${(/** @type {any} */ event) => setName(event.target.value)} /><${Mistakes} problems=${ofName} /></div>
           <div class="field"><label for="rule-if">When</label>
-            <textarea id="rule-if" class="input mono editor" rows="2" spellcheck=${false} aria-invalid=${ofCondition.length ? "true" : undefined} aria-describedby="rule-if-help" value=${condition} onInput=${(/** @type {any} */ event) => setCondition(event.target.value)}></textarea>
+            <textarea id="rule-if" class="input mono rule-text" rows="2" spellcheck=${false} aria-invalid=${ofCondition.length ? "true" : undefined} aria-describedby="rule-if-help" value=${condition} onInput=${(/** @type {any} */ event) => setCondition(event.target.value)}></textarea>
             <${Mistakes} problems=${ofCondition} /><p class="hint" id="rule-if-help">Such as <code>event = 'Order Completed' and properties.total ${">"} 0</code>, or <code>all</code>.</p></div>
           <div class="field"><div class="row between"><label for="rule-does">What it does</label>
               <${Menu} class="btn small" label=${html`<${Icon} name="plus" size=${14} />Add`} items=${STARTS[kind].map((each) => ({ label: each.label, act: () => add(each.value) }))} /></div>
-            <textarea id="rule-does" class="input mono editor" rows=${Math.min(20, Math.max(6, text.split("\n").length + 1))} spellcheck=${false} aria-invalid=${deeds.mistake || others.length ? "true" : undefined} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>
+            <textarea id="rule-does" class="input mono rule-text" rows=${Math.min(20, Math.max(6, text.split("\n").length + 1))} spellcheck=${false} aria-invalid=${deeds.mistake || others.length ? "true" : undefined} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>
             ${deeds.mistake && html`<p class="field-error" role="alert">${deeds.mistake}</p>`}<${Mistakes} problems=${others} isPlaced=${true} /></div>
         </div></section>
       <section class="card"><div class="card-head"><h2>What it makes of an event</h2><span class="muted small">this rule alone</span></div>
