@@ -10,6 +10,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# for every test with @given: a busy machine is no fault of what is tested
+settings.register_profile("relay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("relay")
 
 DEBUG = os.environ.get("RELAY_TEST_DEBUG") == "1"
 if DEBUG:

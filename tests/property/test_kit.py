@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.errors import ConfigError, PayloadError
@@ -58,7 +58,7 @@ FIELD = st.fixed_dictionaries(
     },
 )  # fmt: skip
 
-careful = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+careful = settings(max_examples=300)
 
 
 @careful

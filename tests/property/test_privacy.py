@@ -26,7 +26,7 @@ COVERS = [cover for cover in map(compile_cover, RULES) if cover is not None]
 
 
 @given(MESSAGES, st.sampled_from(STEPS))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_message_stays_and_a_second_time_changes_nothing(message: dict[str, Any], step: Any) -> None:
     before = copy.deepcopy(message)
     result = step(message)
@@ -40,7 +40,7 @@ def test_the_message_stays_and_a_second_time_changes_nothing(message: dict[str, 
 
 
 @given(JSON, st.sampled_from([["properties"], ["context", "a"], ["traits", "products"]]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_blocked_key_is_found_at_any_depth(value: Any, start: list[str]) -> None:
     inner: Any = {"password": "CANARY", "v": value}
     for key in reversed(start):
@@ -49,7 +49,7 @@ def test_a_blocked_key_is_found_at_any_depth(value: Any, start: list[str]) -> No
 
 
 @given(JSON | MESSAGES, st.sampled_from(COVERS))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_refused_message_of_any_shape_can_be_covered(message: Any, cover: Any) -> None:
     before = copy.deepcopy(message)
     covered = cover(message)
@@ -59,7 +59,7 @@ def test_a_refused_message_of_any_shape_can_be_covered(message: Any, cover: Any)
 
 
 @given(st.text(max_size=40), SCALARS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_key_and_value_can_be_classified(key: str, value: Any) -> None:
     found = classify(key, value)
     assert found is None or found.color in ("red", "yellow")

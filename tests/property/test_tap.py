@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.observe.filter_bar import parse
@@ -117,7 +117,7 @@ def row(number: int) -> dict[str, Any]:
     return {"event_id": f"e{number}", "type": ("track", "page", "identify")[number % 3], "to": {"slack": "pending"}}
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(steps)
 def test_no_gap_no_double_and_drops_add_up(schedule):
     hands = Hands()

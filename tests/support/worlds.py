@@ -25,7 +25,7 @@ from relay.workspace.rules import (
 )
 from tests.support.privacy import privacy_rules
 
-careful = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+careful = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def stored(message: dict[str, Any]) -> Event:

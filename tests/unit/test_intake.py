@@ -251,7 +251,7 @@ FIELDS = ("type", "userId", "anonymousId", "messageId", "event", "name", "contex
           "timestamp", "originalTimestamp", "groupId", "previousId", "channel", "writeKey")  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.dictionaries(st.sampled_from(FIELDS), JSON) | JSON, max_size=4),
     st.dictionaries(st.sampled_from(FIELDS), JSON),
