@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from relay.database import connect, first_page, folder, migrate
+from relay.database import connect, first_page, folder, migrate, pages
 from relay.database.salvage import salvage_table
+from relay.database.strays import Strays
 from relay.errors import DamagedError, StoreError
 
 
@@ -112,7 +113,11 @@ def recover(data_dir: Path, now: float) -> dict[str, int]:
 
 
 def _salvage(path: Path, part: Path) -> dict[str, int]:
-    with _readable(path) as (source, known), closing(sqlite3.connect(part, isolation_level=None)) as target:
+    with (
+        _readable(path) as (source, known),
+        pages.opened(path) as found,  # of the file itself: a renewed first page has lost the list of free pages
+        closing(sqlite3.connect(part, isolation_level=None)) as target,
+    ):
         version = migrate.schema_version(source)
         if version > migrate.newest_version():
             raise connect.damaged(path, f"made by a newer relay (schema {version})")
@@ -123,9 +128,10 @@ def _salvage(path: Path, part: Path) -> dict[str, int]:
             raise _unreadable(path, "none of relay's tables is there")
         target.execute("BEGIN IMMEDIATE")
         counts: dict[str, int] = {}
+        strays = Strays(found, source)
         for table in tables:  # cursor stands before row in the alphabet: row is read by the consumers that are known
             columns = _columns(target, table) & _columns(source, table) if table in known else set()
-            counts[table] = salvage_table(source, target, table, sorted(columns)) if columns else 0
+            counts[table] = salvage_table(source, target, table, sorted(columns), strays) if columns else 0
         _raise_head(target)
         target.execute("COMMIT")
         return counts

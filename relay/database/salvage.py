@@ -1,12 +1,15 @@
 """Copy what is readable of one table from a damaged file, around the damaged pages.
 
 A table is read by an integer key. A range that cannot be read through is read from its other end, and what is left between
-the two is cut in halves, the largest first, until the bound on failed reads is reached.
+the two is cut in halves, the largest first, until the bound on failed reads is reached. What lies behind a damaged page that leads to
+others is then taken out of the pages themselves (`strays`); a row that was read in order stands, so that each comes once.
 """
 
 import sqlite3
 from collections import deque
 from collections.abc import Sequence
+
+from relay.database.strays import Strays
 
 KEY_MIN, KEY_MAX = -(2**63), 2**63 - 1
 MAX_FAILED_READS = 20_000
@@ -15,13 +18,16 @@ RANGE_KEYS = {"row": "seq", "tally": "minute"}
 """Tables WITHOUT ROWID: the integer key that their ranges are cut by. All others: rowid."""
 
 
-def salvage_table(source: sqlite3.Connection, target: sqlite3.Connection, table: str, columns: Sequence[str]) -> int:
+def salvage_table(source: sqlite3.Connection, target: sqlite3.Connection, table: str, columns: Sequence[str], strays: Strays) -> int:
     """Copy the rows of a table; returns how many the target then holds."""
     names = ", ".join(f'"{column}"' for column in columns)
     marks = ", ".join("?" for _ in columns)
     insert = f'INSERT OR REPLACE INTO "{table}" ({names}) VALUES ({marks})'  # noqa: S608 names come from our own schema
+    failed = 0
     for condition, values in _parts(target, table):
-        _salvage_part(_Reader(source, table, names, condition, values), target, insert)
+        failed += _salvage_part(_Reader(source, table, names, condition, values), target, insert)
+    if failed:
+        _add_strays(strays, target, table, columns)
     return int(target.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0])  # noqa: S608 - a name of our schema
 
 
@@ -60,7 +66,8 @@ class _Reader:
         return rows, None
 
 
-def _salvage_part(reader: _Reader, target: sqlite3.Connection, insert: str) -> None:
+def _salvage_part(reader: _Reader, target: sqlite3.Connection, insert: str) -> int:
+    """Returns how many reads failed."""
     ranges, failed = deque([(KEY_MIN, KEY_MAX)]), 0
     while ranges and failed < MAX_FAILED_READS:
         low, high = ranges.popleft()
@@ -76,6 +83,14 @@ def _salvage_part(reader: _Reader, target: sqlite3.Connection, insert: str) -> N
         failed += 1
         middle = (stuck_low + stuck_high) // 2
         ranges += [(stuck_low, middle), (middle + 1, stuck_high)]
+    return failed
+
+
+def _add_strays(strays: Strays, target: sqlite3.Connection, table: str, columns: Sequence[str]) -> None:
+    for row in strays.rows(table):
+        held = [column for column in columns if column in row]
+        names, marks = ", ".join(f'"{column}"' for column in held), ", ".join("?" for _ in held)
+        _store(target, f'INSERT OR IGNORE INTO "{table}" ({names}) VALUES ({marks})', [tuple(row[column] for column in held)])  # noqa: S608 - names of our schema
 
 
 def _store(target: sqlite3.Connection, insert: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -6,7 +6,7 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
@@ -80,11 +80,31 @@ def kept_files(data: Path, pattern: str) -> list[str]:
     return [hashlib.sha256(file.read_bytes()).hexdigest() for file in data.glob(pattern) if not file.name.endswith(("-wal", "-shm"))]
 
 
-def noise_in_the_middle(path: Path) -> None:
+def noise_over(path: Path, pages: Iterable[int]) -> None:
+    """Pages counted from 0."""
     with path.open("r+b") as file:
-        for page in range(6, path.stat().st_size // 4096, 3):
+        for page in pages:
             file.seek(page * 4096)
             file.write(random.Random(page).randbytes(4096))
+
+
+def noise_in_the_middle(path: Path) -> None:
+    noise_over(path, range(6, path.stat().st_size // 4096, 3))
+
+
+def noise_over_the_root(path: Path) -> None:
+    """The page that leads to all events, and the one that knows which pages are the log's."""
+    with closing(sqlite3.connect(path)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'log'").fetchone()
+    noise_over(path, [1, root - 1])
+
+
+def noise_over_a_third(path: Path) -> None:
+    """One of three: the root of the log, the pointer map and the cursors are among them, header and list of tables are not."""
+    with closing(sqlite3.connect(path)) as connection:
+        roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_master").fetchall())
+    chosen = {1, roots["log"] - 1, roots["cursor"] - 1}
+    noise_over(path, chosen | set(random.Random(3).sample(range(max(roots.values()), pages := path.stat().st_size // 4096), pages // 3 - 3)))
 
 
 def foreign_header(path: Path) -> None:
@@ -152,7 +172,15 @@ async def test_a_wal_without_its_database_is_refused(tmp_path: Path) -> None:
         assert fingerprint(relay.data) == before
 
 
-@pytest.mark.parametrize(("spoil", "least", "most"), [(noise_in_the_middle, 1, EVENTS - 1), (foreign_header, EVENTS, EVENTS)])
+SPOILT: list[tuple[Callable[[Path], None], int, int]] = [
+    (noise_in_the_middle, EVENTS // 2, EVENTS - 1),
+    (noise_over_a_third, EVENTS // 2, EVENTS - 1),
+    (noise_over_the_root, EVENTS, EVENTS),
+    (foreign_header, EVENTS, EVENTS),
+]
+
+
+@pytest.mark.parametrize(("spoil", "least", "most"), SPOILT)
 async def test_recover_saves_what_is_readable_and_relay_starts_on_it(tmp_path: Path, spoil: Callable[[Path], None], least: int, most: int) -> None:
     async with relay_with_history(tmp_path) as (relay, receiver):
         assert await relay.terminate() == 0
@@ -163,10 +191,13 @@ async def test_recover_saves_what_is_readable_and_relay_starts_on_it(tmp_path: P
         done = run(relay, "recover")
         assert done.returncode == 0, done.stderr
         assert kept_files(relay.data, "relay.db.corrupt-*") == [spoilt]
-        assert least <= len(message_ids(path)) <= most
+        found = message_ids(path)
+        assert least <= len(found) <= most
+        assert set(found.values()) == {1}
         await relay.start()
         await assert_works(relay, receiver)
         assert await relay.terminate() == 0
+        assert_books(path)
 
 
 async def test_restore_brings_a_backup_back_and_keeps_the_damaged_file(tmp_path: Path) -> None:
