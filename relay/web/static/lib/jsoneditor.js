@@ -4,7 +4,7 @@ import { html, Icon, useId, useLayoutEffect, useMemo, useRef } from "./ui.js";
 
 /** @typedef {import("./jsontext.js").Problem} Problem */
 
-/** As --editor-row in plans.css. */
+/** As --sheet-row in plans.css. */
 const ROW_PX = 20;
 const ABOVE_ROWS = 4;
 
@@ -41,18 +41,18 @@ export function JsonEditor({ text, label, problems, line = 1, isReadOnly = false
     else return;
     event.preventDefault();
   };
-  return html`<div class="editor-frame">
-    <div class="editor ${problems.length ? "has-problems" : ""}" ref=${box}>
-      <div class="editor-in">
-        <pre class="editor-lines num" aria-hidden="true">${numbers}</pre>
-        <div class="editor-text" style=${{ minWidth: `calc(${widest + 4}ch + 24px)` }}>
-          ${[...notes].map(([at, note]) => html`<div key=${at} class="editor-mark" aria-hidden="true" style=${{ top: `${(at - 1) * ROW_PX}px` }}><span class="editor-note" style=${{ left: `calc(${(rows[at - 1] ?? "").length + 2}ch + 12px)` }}>${cut(visible(note), 160)}</span></div>`)}
-          <textarea ref=${field} class="editor-field" wrap="off" spellcheck=${false} autocomplete="off" autocapitalize="off" rows=${rows.length} aria-label=${label} aria-invalid=${problems.length > 0} aria-describedby=${problems.length ? id : undefined}
+  return html`<div class="sheet-frame">
+    <div class="sheet ${problems.length ? "has-problems" : ""}" ref=${box}>
+      <div class="sheet-in">
+        <pre class="sheet-lines num" aria-hidden="true">${numbers}</pre>
+        <div class="sheet-text" style=${{ minWidth: `calc(${widest + 4}ch + 24px)` }}>
+          ${[...notes].map(([at, note]) => html`<div key=${at} class="sheet-mark" aria-hidden="true" style=${{ top: `${(at - 1) * ROW_PX}px` }}><span class="sheet-note" style=${{ left: `calc(${(rows[at - 1] ?? "").length + 2}ch + 12px)` }}>${cut(visible(note), 160)}</span></div>`)}
+          <textarea ref=${field} class="sheet-field" wrap="off" spellcheck=${false} autocomplete="off" autocapitalize="off" rows=${rows.length} aria-label=${label} aria-invalid=${problems.length > 0} aria-describedby=${problems.length ? id : undefined}
             readOnly=${isReadOnly} value=${text} onInput=${(/** @type {any} */ event) => onInput(event.target.value)} onKeyDown=${press}></textarea>
         </div>
       </div>
     </div>
-    ${problems.length > 0 && html`<div id=${id} class="editor-problems" role="alert"><ul>${problems.map((one, index) => html`<li key=${index}><span class="tone-bad"><${Icon} name="warn" size=${14} /></span><button type="button" class="link num" onClick=${() => go(one.line)}>line ${one.line}</button>
+    ${problems.length > 0 && html`<div id=${id} class="sheet-problems" role="alert"><ul>${problems.map((one, index) => html`<li key=${index}><span class="tone-bad"><${Icon} name="warn" size=${14} /></span><button type="button" class="link num" onClick=${() => go(one.line)}>line ${one.line}</button>
       <span class="grow wrap">${visible(one.message)}${one.remedy && html` <span class="muted">– ${visible(one.remedy)}</span>`}</span></li>`)}</ul></div>`}
   </div>`;
 }
