@@ -11,7 +11,7 @@ import { html, Icon, useState } from "../lib/ui.js";
 
 const SHOWN = 40;
 /** Who changed it, where no person did. @type {Record<string, string>} */
-const HANDS = { start: "at the start", signal: "a reload", cli: "a reload" };
+const HANDS = { start: "at the start", SIGHUP: "a reload" };
 
 /** @param {{plan: import("../lib/plan.js").Plan, query: Record<string, string>}} props */
 export function History({ plan, query }) {

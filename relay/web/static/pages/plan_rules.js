@@ -56,14 +56,15 @@ function Opened({ plan, rule }) {
   const [view, setView] = useState("fields");
   const text = JSON.stringify(rule.jsonSchema, null, 2);
   const index = plan.rules.indexOf(rule);
-  const ignored = rule.jsonSchema["x-ignore"];
+  const { description: what, "x-ignore": ignored } = rule.jsonSchema;
+  const facts = [
+    typeof what === "string" && ["What", visible(what)],
+    Array.isArray(ignored) && ignored.length > 0 && ["Ignored", html`<span class="row flow-wrap">${ignored.map((field) => html`<code key=${field}>${visible(field)}</code>`)}</span>`],
+  ];
   return html`<div class="stack gap-4 rule-open">
     <div class="row between flow"><${Segmented} label="View" options=${[{ value: "fields", label: "Fields" }, { value: "json", label: "JSON" }]} value=${view} onChange=${setView} />
       ${may("operator") && html`<a class="btn small" href=${hrefs.plan(plan.slug, { tab: "editor", at: `/rules/${index}` })}>Edit this rule</a>`}</div>
-    <${Kv} items=${[
-      rule.jsonSchema.description && ["What", visible(rule.jsonSchema.description)],
-      Array.isArray(ignored) && ignored.length > 0 && ["Ignored", html`<span class="row flow-wrap">${ignored.map((field) => html`<code key=${field}>${visible(field)}</code>`)}</span>`],
-    ]} />
+    ${facts.some(Boolean) && html`<${Kv} items=${facts} />`}
     ${view === "json" ? html`<div class="code-box"><pre class="code" tabindex="0">${lines(text)}</pre><${CopyButton} text=${text} label="Copy the schema" what="Schema copied" /></div>` : html`<${Fields} rule=${rule} />`}
   </div>`;
 }
