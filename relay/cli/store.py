@@ -98,4 +98,9 @@ def recover(data: Path, out: Output) -> int:
     else:
         out.table(["TABLE", "ROWS"], [[table, f"{count:,}"] for table, count in sorted(counts.items())])
         out.talk(f"What was readable is in place in {data}; the damaged file lies beside it as relay.db.corrupt-<time>.")
+        if counts["log"] and not counts["cursor"]:
+            out.talk(
+                "How far each destination was is lost: what waited for delivery is not sent by itself. To send it, and some of it for the "
+                "second time: relay replay --to DESTINATION --since TIME"
+            )
     return exits.DONE

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.crash.books import assert_books, message_ids
+from tests.crash.books import assert_books, doors, message_ids
 from tests.crash.traffic import track
 from tests.support.process import RelayProcess
 from tests.support.receiver import Receiver
@@ -194,6 +194,7 @@ async def test_recover_saves_what_is_readable_and_relay_starts_on_it(tmp_path: P
         found = message_ids(path)
         assert least <= len(found) <= most
         assert set(found.values()) == {1}
+        assert ("relay replay --to" in done.stderr) == (not doors(path))  # the places of the destinations are lost: it is told
         await relay.start()
         await assert_works(relay, receiver)
         assert await relay.terminate() == 0
