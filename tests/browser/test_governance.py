@@ -6,7 +6,7 @@ from playwright.async_api import Browser, Page, expect
 
 from relay.base import jsonio
 from tests.browser.conftest import signed_in
-from tests.browser.test_pages import ask
+from tests.browser.test_pages import ask, barriers
 from tests.browser.town import Town
 from tests.support.waiting import eventually
 
@@ -61,6 +61,7 @@ async def test_a_change_is_tried_on_stored_events(page: Page, shop: Town) -> Non
     run = page.get_by_label("Try it on stored events")
     await expect(run.get_by_text("this changes what is sent")).to_be_visible(timeout=20_000)
     await expect(run.locator("code", has_text="FILTERED_BY_RULES")).to_be_visible()
+    assert await barriers(page) == []
     await run.get_by_role("link", name="Open event").first.click()
     await expect(page.get_by_role("heading", name="Cart Viewed").first).to_be_visible()
     assert "/ui/events/e" in page.url
@@ -95,6 +96,9 @@ async def test_a_field_of_the_inbox_is_decided(page: Page, shop: Town) -> None:
     await row.get_by_role("button", name="Protect").click()
     await page.get_by_role("button", name="Leave out").click()
     await expect(page.locator("dialog pre.code")).to_contain_text('block = ["traits.iban"]')
+    await page.get_by_role("button", name="Run").click()
+    await expect(page.get_by_text("this changes what is sent")).to_be_visible(timeout=20_000)
+    assert await barriers(page) == []
 
 
 async def test_a_user_is_forgotten(page: Page, shop: Town) -> None:
@@ -119,6 +123,7 @@ async def test_a_user_is_forgotten(page: Page, shop: Town) -> None:
     await search.get_by_label("User id").fill("leaver-4711")
     await search.get_by_role("button", name="Search").click()
     await expect(search.get_by_text("Found nowhere.")).to_be_visible(timeout=20_000)
+    assert await barriers(page) == []
     assert "leaver" not in page.url
     assert (await ask(shop, f"events/{event_id}"))["user_id"] in (None, "")
 

@@ -63,6 +63,13 @@ async def ask(shop: Town, path: str) -> Any:
         return await done.json()
 
 
+async def barriers(page: Page) -> Any:
+    """What axe finds on the page as it is now."""
+    source = (ui_tools().folder / "node_modules/axe-core/axe.min.js").read_text()
+    await page.evaluate(f"() => {{ {source} }}")
+    return await page.evaluate("axe.run().then((done) => done.violations.map((one) => [one.id, one.nodes.map((node) => node.html)]))")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def events(shop: Town) -> AsyncIterator[dict[str, str]]:
     """Event ids of one that was delivered and one that is dead at a destination."""
@@ -96,10 +103,7 @@ async def test_a_page_is_clean(chromium: Browser, shop: Town, events: dict[str, 
         await page.wait_for_timeout(SETTLE_MS)
         SCREENSHOTS.mkdir(exist_ok=True)
         await page.screenshot(path=SCREENSHOTS / f"{name}-{theme}.png")
-        source = (ui_tools().folder / "node_modules/axe-core/axe.min.js").read_text()
-        await page.evaluate(f"() => {{ {source} }}")
-        found = await page.evaluate("axe.run().then((done) => done.violations.map((one) => [one.id, one.nodes.map((node) => node.html)]))")
-        assert found == []
+        assert await barriers(page) == []
         assert await page.evaluate("document.querySelectorAll('*').length") <= DOM_NODES
         assert (watch.complaints, watch.strangers) == ([], [])
 

@@ -162,10 +162,10 @@ function Samples({ side, meanings }) {
 function SampleRow({ sample, isOpen }) {
   const name = cut(visible(sample.name || sample.type || sample.message_id), 100);
   const head = html`<span class="strong ellipsis">${name}</span><span class="muted small mono ellipsis grow">${visible(sample.message_id)}</span>`;
-  const link = html`${sample.event_id ? html`<a class="small nowrap" href=${hrefs.event(sample.event_id)}>Open event</a>` : html`<span class="muted small nowrap" title="Read from the archive: the log no longer has it">archived</span>`}`;
+  const open = html`<span class="sample-open">${sample.event_id ? html`<a class="small nowrap" href=${hrefs.event(sample.event_id)}>Open event</a>` : html`<span class="muted small nowrap" title="Read from the archive: the log no longer has it">archived</span>`}</span>`;
   const why = sample.why && html`<p class="small muted wrap">${lines(sample.why)}</p>`;
-  if (!sample.changes?.length) return html`<li class="sample-flat"><div class="row">${head}${link}</div>${why}</li>`;
-  return html`<li><details open=${isOpen}><summary class="row">${head}</summary><div class="sample-body">${why}<${Changes} changes=${sample.changes} /><p>${link}</p></div></details></li>`;
+  if (!sample.changes?.length) return html`<li class="sample-flat"><div class="row">${head}</div>${why}${open}</li>`;
+  return html`<li><details open=${isOpen}><summary class="row">${head}</summary><div class="sample-body">${why}<${Changes} changes=${sample.changes} /></div></details>${open}</li>`;
 }
 
 /** @param {Codes} counts */
