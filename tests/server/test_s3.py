@@ -293,6 +293,6 @@ async def test_kill_9_in_the_middle_leaves_exactly_the_events_that_were_sent(sto
         async def all_there() -> bool:
             return accepted <= set(await written(store))
 
-        await eventually(all_there, 30)
+        await eventually(all_there, 90)
         assert await relay.terminate() == 0
     assert Counter(await written(store)) == Counter(accepted)
