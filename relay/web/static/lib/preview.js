@@ -56,7 +56,8 @@ export function EventPicker({ sources, hint, onChange }) {
   const [chosen, setChosen] = useState("");
   const [text, setText] = useState(() => JSON.stringify(EXAMPLE, null, 2));
   const key = sources.join(",");
-  const look = () => void recentRows([{ f: "source", op: "in", v: sources }, { f: "verdict", op: "in", v: ["accepted", "blocked"] }], NEWEST).then((found) => (setRows(found), setChosen(likely(found, hint)?.event_id ?? OWN)));
+  // What a person has chosen meanwhile stays chosen.
+  const look = () => void recentRows([{ f: "source", op: "in", v: sources }, { f: "verdict", op: "in", v: ["accepted", "blocked"] }], NEWEST).then((found) => (setRows(found), setChosen((now) => now || (likely(found, hint)?.event_id ?? OWN))));
   useEffect(look, [key]);
   const own = useMemo(() => parsed(text), [text]);
   useEffect(() => onChange(chosen === OWN ? (own.value === undefined ? null : { payload: own.value }) : chosen ? { event_id: chosen } : null), [chosen, own]);
@@ -65,7 +66,7 @@ export function EventPicker({ sources, hint, onChange }) {
       <select id="try-on" class="select grow" value=${chosen} onChange=${(/** @type {any} */ event) => setChosen(event.target.value)}>
         ${(rows ?? []).map((row) => html`<option key=${row.event_id} value=${row.event_id}>${`${row.name ? `${visible(row.name)} · ` : ""}${row.type} · ${visible(row.user_id || row.anonymous_id || "–")} · ${time(new Date(row.at).getTime() / 1000)}`}</option>`)}
         <option value=${OWN}>An event of my own…</option></select>
-      <button type="button" class="btn icon" title="Look for newer events" aria-label="Look for newer events" onClick=${look}><${Icon} name="refresh" /></button>
+      <button type="button" class="btn icon" title="Look for newer events" aria-label="Look for newer events" onClick=${() => (setChosen(""), look())}><${Icon} name="refresh" /></button>
       ${chosen && chosen !== OWN && html`<a class="btn" href=${hrefs.event(chosen)}>Open</a>`}</div>
     ${chosen === OWN &&
     html`<textarea class="input mono rule-text" rows="8" spellcheck=${false} aria-label="The event as JSON" aria-invalid=${own.mistake ? "true" : undefined} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>
