@@ -113,7 +113,8 @@ async def test_a_user_is_forgotten(page: Page, shop: Town) -> None:
     await button.click()
 
     async def ended() -> Any:
-        return next((job for job in (await ask(shop, "forget"))["jobs"] if job["finished_s"]), None)
+        jobs = (await ask(shop, "forget"))["jobs"]
+        return next((job for job in jobs if job["type"] == "SUPPRESS_WITH_DELETE" and job["finished_s"]), None)
 
     job = await eventually(ended, 30)
     assert next(one["erased"] for one in job["stores"] if one["name"] == "log") == 1
