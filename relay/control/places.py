@@ -76,9 +76,11 @@ class Books:
         await self._tokens.erase_audits(users)
 
     async def _log(self, users: Subjects, *, erase: bool) -> int:
-        """How many events of the log are theirs. The writer is asked for slices only that hold some."""
+        """How many events of the log are theirs, up to its head of now: under traffic it never stands still. The writer is asked for slices
+        only that hold some."""
         ids, naming, after, count = sorted(users.user_ids), Naming(BUILT_IN_SOURCE, users), 0, 0
-        while after < self._outbox.head:
+        head = self._outbox.head
+        while after < head:
             some, reached = await self._outbox.count_of(ids, after=after, limit=SLICE_EVENTS, naming=naming)
             if some and erase:
                 await self._outbox.erase(ids, after=after, limit=SLICE_EVENTS, naming=naming)
